@@ -1,1 +1,18 @@
-//! Stub.
+//! The contract between hosts: the domain [`model`], and the gRPC services that carry it.
+//!
+//! The model is what the cores reason about. The generated messages of [`grpc`] are envelopes; they are taken apart at
+//! the door (`transport`, `session`, `grpc` modules of the shells) and go no further. What both share is [`codec`], the
+//! encoding of model types inside envelopes, in the log and on disk.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod codec;
+pub mod model;
+
+/// The generated services and messages of `proto/shoal.proto`.
+#[cfg(feature = "grpc")]
+#[allow(missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+pub mod grpc {
+    tonic::include_proto!("shoal.v1");
+}

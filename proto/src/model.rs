@@ -1,0 +1,44 @@
+//! The domain: what a swarm consists of, in types that carry its rules.
+//!
+//! Nothing here does anything but parse, print and compare. Objects ([`Service`], [`Task`], [`Node`], [`Network`],
+//! [`Cluster`]) are what the store holds; specs are the user's wish inside them; [`AssignmentSet`] is what a worker is
+//! told; [`ControlRequest`] is what the doors ask of the leader.
+
+mod assignment;
+mod cluster;
+mod container;
+mod control;
+mod id;
+mod meta;
+mod network;
+mod node;
+mod service;
+mod task;
+
+pub use assignment::{
+    AssignmentDiff, AssignmentSet, NetworkAssignment, PeerEndpoints, Revision, ServiceBackend, ServiceEndpoints,
+    TaskAssignment, TaskReport,
+};
+pub use cluster::{CaConfig, Cluster, ClusterSpec, JoinTokens, RaftConfig, RootCa, Sensitive, TokenRotation};
+pub use container::{
+    BindOptions, ContainerSpec, DnsConfig, HealthCheck, Mount, MountKind, MountPropagation, Privileges,
+    PullCredentials, TmpfsOptions, Ulimit, VolumeOptions,
+};
+pub use control::{
+    ControlError, ControlErrorKind, ControlReply, ControlRequest, NodeView, Reference, Rollback, ServiceStatus,
+    ServiceView, TaskFilter,
+};
+pub use id::{ClusterId, Id, IdError, NetworkId, NodeId, ServiceId, TaskId};
+pub use meta::{Labels, Meta, Timestamp, Version};
+pub use network::{Cidr, CidrError, IpamConfig, Network, NetworkDriver, NetworkSpec};
+pub use node::{
+    Availability, ManagerStatus, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Platform, Plugin,
+    Reachability, Role,
+};
+pub use service::{
+    Endpoint, EndpointMode, EndpointSpec, FailureAction, LogDriver, NetworkAttachmentSpec, Placement, PortConfig,
+    PortProtocol, Preference, PublishMode, ResourceLimits, ResourceReservations, Resources, RestartCondition,
+    RestartPolicy, Service, ServiceMode, ServiceSpec, TaskSpec, UpdateConfig, UpdateOrder, UpdateState, UpdateStatus,
+    VirtualIp,
+};
+pub use task::{NetworkAttachment, PortStatus, Task, TaskExit, TaskState, TaskStatus};

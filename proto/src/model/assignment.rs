@@ -1,0 +1,190 @@
+//! What a worker is told: the whole set first, then differences; and what it reports.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cidr, NetworkId, NodeId, PortConfig, ServiceId, Task, TaskId, TaskStatus};
+
+/// Numbers the sets that one session was told, from 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+/// All that one worker should know and do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AssignmentSet {
+    /// Its tasks.
+    pub tasks: BTreeMap<TaskId, TaskAssignment>,
+    /// The networks that its tasks and its published ports need.
+    pub networks: BTreeMap<NetworkId, NetworkAssignment>,
+    /// Who is where on those networks, by network and host. This worker itself is left out.
+    pub peers: BTreeMap<(NetworkId, NodeId), PeerEndpoints>,
+    /// Services with published ports, and where they are answered.
+    pub services: BTreeMap<ServiceId, ServiceEndpoints>,
+}
+
+/// A task for a worker. Its `status` is not kept up to date here: the worker knows better.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskAssignment {
+    /// The task as stored when spec, desired state or addresses last changed.
+    pub task: Task,
+}
+
+/// A network that a worker needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkAssignment {
+    /// For people.
+    pub name: String,
+    /// The routing mesh's network.
+    pub ingress: bool,
+    /// All its addresses.
+    pub subnet: Cidr,
+    /// The VXLAN network identifier.
+    pub vni: u32,
+    /// UDP port of overlay traffic.
+    pub data_path_port: u16,
+    /// This worker's own address there.
+    pub node_address: Option<Cidr>,
+}
+
+/// The endpoints that one host has on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerEndpoints {
+    /// Where to send overlay traffic for them.
+    pub host: IpAddr,
+    /// Their addresses, the host's own included.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A service with published ports, and where it is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceEndpoints {
+    /// For people.
+    pub name: String,
+    /// Ports in ingress mode, all numbers chosen.
+    pub ports: Vec<PortConfig>,
+    /// Running tasks.
+    pub backends: BTreeMap<TaskId, ServiceBackend>,
+}
+
+/// A running task that answers for a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceBackend {
+    /// On the ingress network.
+    pub address: IpAddr,
+    /// Its host.
+    pub node: NodeId,
+}
+
+/// From one set to the next; from nothing when `base` is zero.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AssignmentDiff {
+    /// The revision that this changes; zero: none, the set is whole.
+    pub base: Revision,
+    /// The revision that results.
+    pub result: Revision,
+    /// `None` takes the entry away.
+    pub tasks: BTreeMap<TaskId, Option<TaskAssignment>>,
+    /// `None` takes the entry away.
+    pub networks: BTreeMap<NetworkId, Option<NetworkAssignment>>,
+    /// `None` takes the entry away.
+    pub peers: BTreeMap<(NetworkId, NodeId), Option<PeerEndpoints>>,
+    /// `None` takes the entry away.
+    pub services: BTreeMap<ServiceId, Option<ServiceEndpoints>>,
+}
+
+impl AssignmentDiff {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.base != Revision(0)
+            && self.tasks.is_empty()
+            && self.networks.is_empty()
+            && self.peers.is_empty()
+            && self.services.is_empty()
+    }
+}
+
+impl AssignmentSet {
+    /// What leads from `self`, known as `base`, to `newer`. With `base` zero, `self` should be empty.
+    #[must_use]
+    pub fn difference(&self, newer: &AssignmentSet, base: Revision) -> AssignmentDiff {
+        AssignmentDiff {
+            base,
+            result: Revision(base.0 + 1),
+            tasks: map_difference(&self.tasks, &newer.tasks),
+            networks: map_difference(&self.networks, &newer.networks),
+            peers: map_difference(&self.peers, &newer.peers),
+            services: map_difference(&self.services, &newer.services),
+        }
+    }
+
+    /// Applies a difference. The caller has checked that `base` is the revision held; a whole set replaces this one.
+    pub fn apply(&mut self, diff: AssignmentDiff) {
+        if diff.base == Revision(0) {
+            *self = AssignmentSet::default();
+        }
+        map_apply(&mut self.tasks, diff.tasks);
+        map_apply(&mut self.networks, diff.networks);
+        map_apply(&mut self.peers, diff.peers);
+        map_apply(&mut self.services, diff.services);
+    }
+}
+
+/// What a worker observed of one of its tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// Which.
+    pub task: TaskId,
+    /// What.
+    pub status: TaskStatus,
+}
+
+fn map_difference<K: Ord + Copy, V: PartialEq + Clone>(
+    old: &BTreeMap<K, V>,
+    new: &BTreeMap<K, V>,
+) -> BTreeMap<K, Option<V>> {
+    let changed = new.iter().filter(|(key, value)| old.get(key) != Some(value)).map(|(k, v)| (*k, Some(v.clone())));
+    let gone = old.keys().filter(|key| !new.contains_key(key)).map(|key| (*key, None));
+    changed.chain(gone).collect()
+}
+
+fn map_apply<K: Ord, V>(map: &mut BTreeMap<K, V>, diff: BTreeMap<K, Option<V>>) {
+    for (key, value) in diff {
+        match value {
+            Some(value) => map.insert(key, value),
+            None => map.remove(&key),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Id;
+    use proptest::prelude::*;
+
+    fn set(members: &[(u8, u8)]) -> AssignmentSet {
+        let mut set = AssignmentSet::default();
+        for (key, value) in members {
+            let peer = PeerEndpoints { host: IpAddr::from([10, 0, 0, *value]), addresses: Vec::new() };
+            let key = (NetworkId::from_random(u128::from(*key)), NodeId::from_random(1));
+            set.peers.insert(key, peer);
+        }
+        set
+    }
+
+    proptest! {
+        #[test]
+        fn difference_leads_there(old: Vec<(u8, u8)>, new: Vec<(u8, u8)>) {
+            let (mut old, new) = (set(&old), set(&new));
+            let diff = old.difference(&new, Revision(3));
+            let bytes = crate::codec::encode(&diff).unwrap();
+            old.apply(crate::codec::decode(&bytes).unwrap());
+            prop_assert_eq!(old, new);
+        }
+    }
+}
