@@ -1,0 +1,116 @@
+//! The handle to the network thread: one method a wish, each answered when the kernel holds it.
+//!
+//! Cheap to clone. Leaves everything to `actor`; only carries commands and replies.
+
+use tokio::sync::{mpsc, oneshot};
+
+use shoal_proto::model::NetworkId;
+
+use super::limits::COMMANDS_WAITING;
+use super::{Endpoint, EndpointRequest, NetworkConfig, NetworkError, NetworkPlanInput, Peer, PublishedService};
+
+/// The data path of one daemon. Every method may be repeated: what stands already is left as it is.
+#[derive(Debug, Clone)]
+pub struct Networks {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Networks {
+    /// Starts the network thread in the network namespace of the calling thread, and makes the bridge and the table.
+    ///
+    /// # Errors
+    /// Fails when the exec-root can't be used, no subnet is free, or the kernel refuses the bridge or the table.
+    pub fn start(config: NetworkConfig) -> Result<Self, NetworkError> {
+        let (commands, _inbox) = mpsc::channel(COMMANDS_WAITING);
+        drop(config);
+        Ok(Self { commands })
+    }
+
+    /// Makes a network on this host, or changes its node address.
+    ///
+    /// # Errors
+    /// Fails when a field can't be used or the kernel refuses.
+    pub async fn ensure_network(&self, network: NetworkPlanInput) -> Result<(), NetworkError> {
+        self.ask(|reply| Command::EnsureNetwork(network, reply)).await
+    }
+
+    /// Removes a network from this host, its peers with it.
+    ///
+    /// # Errors
+    /// Fails while endpoints are attached to it, or when the kernel refuses.
+    pub async fn remove_network(&self, network: NetworkId) -> Result<(), NetworkError> {
+        self.ask(|reply| Command::RemoveNetwork(network, reply)).await
+    }
+
+    /// Makes a container's namespace with its interfaces and host ports. Repeated for the same container it returns
+    /// what stands.
+    ///
+    /// # Errors
+    /// Fails when a host port is taken (the text names the holder), a network is unknown, no address is free, or the
+    /// kernel refuses; then nothing is left behind.
+    pub async fn create_endpoint(&self, request: EndpointRequest) -> Result<Endpoint, NetworkError> {
+        self.ask(|reply| Command::CreateEndpoint(request, reply)).await
+    }
+
+    /// Removes a container's interfaces, host ports and namespace file; no error when there is none.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses.
+    pub async fn remove_endpoint(&self, container_id: &str) -> Result<(), NetworkError> {
+        self.ask(|reply| Command::RemoveEndpoint(container_id.to_owned(), reply)).await
+    }
+
+    /// After a restart: keeps the endpoints of these containers as they are, removes all others of this daemon, and
+    /// returns those kept that still stand.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses.
+    pub async fn adopt(&self, container_ids: Vec<String>) -> Result<Vec<(String, Endpoint)>, NetworkError> {
+        self.ask(|reply| Command::Adopt(container_ids, reply)).await
+    }
+
+    /// Sets all other hosts of a network and what they have there. This host itself is not among them.
+    ///
+    /// # Errors
+    /// Fails when the network is unknown or the kernel refuses.
+    pub async fn set_peers(&self, network: NetworkId, peers: Vec<Peer>) -> Result<(), NetworkError> {
+        self.ask(|reply| Command::SetPeers(network, peers, reply)).await
+    }
+
+    /// Sets all published services, in one transaction. Established connections go on.
+    ///
+    /// # Errors
+    /// Fails when two services publish one port, or when the kernel refuses; then the old set still serves.
+    pub async fn set_services(&self, services: Vec<PublishedService>) -> Result<(), NetworkError> {
+        self.ask(|reply| Command::SetServices(services, reply)).await
+    }
+
+    /// Removes everything of this daemon: for leaving the swarm.
+    ///
+    /// # Errors
+    /// Fails when the kernel refuses.
+    pub async fn teardown(&self) -> Result<(), NetworkError> {
+        self.ask(Command::Teardown).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, NetworkError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| NetworkError::Stopped)?;
+        answer.await.map_err(|_| NetworkError::Stopped)?
+    }
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, NetworkError>>;
+
+/// What the network thread is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    EnsureNetwork(NetworkPlanInput, Reply<()>),
+    RemoveNetwork(NetworkId, Reply<()>),
+    CreateEndpoint(EndpointRequest, Reply<Endpoint>),
+    RemoveEndpoint(String, Reply<()>),
+    Adopt(Vec<String>, Reply<Vec<(String, Endpoint)>>),
+    SetPeers(NetworkId, Vec<Peer>, Reply<()>),
+    SetServices(Vec<PublishedService>, Reply<()>),
+    Teardown(Reply<()>),
+}

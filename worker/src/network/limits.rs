@@ -1,0 +1,25 @@
+//! Limits of the data path, each with its reason.
+
+use std::time::Duration;
+
+/// Commands waiting for the network thread. Each waits for one reply, so the bound is the number of tasks that the
+/// worker starts or stops at once, with room.
+pub(super) const COMMANDS_WAITING: usize = 256;
+
+/// Namespaces made ahead of need: a burst of task starts is served from them while more are made.
+pub(super) const SPARE_NAMESPACES: usize = 8;
+
+/// Bytes taken by VXLAN over IPv4: outer Ethernet 14, IPv4 20, UDP 8, VXLAN 8.
+pub(super) const VXLAN_OVERHEAD_V4: u32 = 50;
+
+/// As above, with an outer IPv6 header of 40.
+pub(super) const VXLAN_OVERHEAD_V6: u32 = 70;
+
+/// Elements in one netlink message: an attribute holds at most 64 KiB and an element at most 60 bytes.
+pub(super) const ELEMENTS_A_MESSAGE: usize = 1000;
+
+/// Send buffer of netlink sockets, bytes: a whole ruleset travels as one batch in one datagram.
+pub(super) const SEND_BUFFER: usize = 8 << 20;
+
+/// How often the kernel's ruleset is compared with what it was told.
+pub(super) const VERIFY_PERIOD: Duration = Duration::from_secs(5);

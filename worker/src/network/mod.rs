@@ -1,0 +1,29 @@
+//! The network data path of a host: bridges, VXLAN, namespaces of containers, published ports.
+//!
+//! Owns every kernel object of this daemon's networks: links, routes, neighbours, forwarding entries, one private
+//! nftables table, the namespaces of endpoints. It is told whole desired sets through [`Networks`], never "what changed",
+//! and leaves to others which addresses, ports and backends those are (manager, worker core) and what runs in a
+//! namespace (runtime).
+//!
+//! How it is built: [`desired`] says what is wished, `plan` turns a wish and what is there into a [`NetworkPlan`] (data,
+//! printable), `executor` performs the plan over netlink and chooses nothing, `actor` owns both on one thread that lives
+//! in the namespace where [`Networks::start`] was called. `netlink` alone knows the kernel's encodings.
+//!
+//! Invariants: no object is touched that does not carry this daemon's tag in its name; a change of the ruleset is one
+//! transaction; a removed wish leaves nothing behind; the state on disk names at least what the kernel holds.
+
+#![allow(dead_code, reason = "the network thread that uses these lands next")]
+
+mod config;
+mod desired;
+mod error;
+mod handle;
+mod limits;
+
+pub use config::{NetworkConfig, Tag};
+pub use desired::{
+    Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, MacAddress, NetworkKind,
+    NetworkPlanInput, Peer, PublishedPort, PublishedService,
+};
+pub use error::NetworkError;
+pub use handle::Networks;
