@@ -12,7 +12,15 @@ pub mod model;
 
 /// The generated services and messages of `proto/shoal.proto`.
 #[cfg(feature = "grpc")]
-#[allow(missing_docs, missing_debug_implementations, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic)]
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated code"
+)]
 pub mod grpc {
     tonic::include_proto!("shoal.v1");
 }
