@@ -22,7 +22,6 @@ impl Finished {
     ///
     /// # Panics
     /// When the program failed.
-    #[must_use]
     #[track_caller]
     pub fn ok(&self) -> &str {
         assert_eq!(self.code, 0, "{} failed\n{}\n{}", self.command, self.out, self.err);

@@ -15,7 +15,9 @@ pub(crate) fn end_processes_of(folder: &str) {
             return;
         }
         for pid in found {
-            drop(kill(pid, Signal::SIGKILL));
+            if let Err(error) = kill(pid, Signal::SIGKILL) {
+                eprintln!("process {pid} can't be ended: {error}");
+            }
         }
         std::thread::park_timeout(std::time::Duration::from_millis(50));
     }
@@ -28,7 +30,9 @@ pub(crate) fn unmount_below(folder: &str) {
         table.lines().filter_map(|line| line.split(' ').nth(4)).filter(|point| point.starts_with(folder)).collect();
     points.sort_unstable_by_key(|point| std::cmp::Reverse(point.len()));
     for point in points {
-        drop(umount2(Path::new(point), MntFlags::MNT_DETACH));
+        if let Err(error) = umount2(Path::new(point), MntFlags::MNT_DETACH) {
+            eprintln!("{point} stays mounted: {error}");
+        }
     }
 }
 
