@@ -1,3 +1,4 @@
 //! Stub.
 
+pub mod image;
 pub mod network;
