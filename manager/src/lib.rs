@@ -9,6 +9,7 @@
 pub mod ca;
 mod config;
 pub mod limits;
+pub mod log;
 pub mod tls;
 
 pub use config::{DataKey, InitParameters, ManagerConfig};

@@ -18,3 +18,11 @@ pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a keep-alive may stay without an answer.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A segment of the log ends after this many bytes, so that compaction, which deletes whole segments, keeps little more
+/// than what is needed.
+pub const SEGMENT_BYTES: u64 = 8 << 20;
+
+/// A segment grows by this many zeros at a time: some hundreds of records are then written without the file system
+/// changing its own records.
+pub const SEGMENT_GROWTH_BYTES: usize = 256 << 10;
