@@ -6,4 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod docker;
+pub mod identity;
+pub mod limits;
+pub mod logging;
+pub mod pidfile;
 pub mod settings;
+pub mod swarm;

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Makes an image of one static program and pushes it to a registry, with nothing but tar, sha256sum and curl.
+# Usage: image.sh PROGRAM REGISTRY NAME TAG
+set -euo pipefail
+program=$1 registry=$2 name=$3 tag=$4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+digest() { echo "sha256:$(sha256sum "$1" | cut -d' ' -f1)"; }
+
+push_blob() {
+    local file=$1 location
+    location=$(curl -sS --noproxy '*' -f -X POST -D - -o /dev/null "http://$registry/v2/$name/blobs/uploads/" |
+        tr -d '\r' | awk 'tolower($1) == "location:" { print $2 }')
+    case $location in *\?*) location="$location&" ;; *) location="$location?" ;; esac
+    curl -sS --noproxy '*' -f -o /dev/null -X PUT -H 'Content-Type: application/octet-stream' \
+        --data-binary "@$file" "${location}digest=$(digest "$file")"
+}
+
+mkdir -p "$work/root/tmp"
+cp "$program" "$work/root/web"
+tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work/root" -cf "$work/layer.tar" .
+gzip -n -k "$work/layer.tar"
+case $(uname -m) in x86_64) architecture=amd64 ;; aarch64) architecture=arm64 ;; *) architecture=$(uname -m) ;; esac
+cat >"$work/config.json" <<JSON
+{"created":"1970-01-01T00:00:00Z","architecture":"$architecture","os":"linux",
+ "config":{"Entrypoint":["/web"],"Env":["PATH=/","VERSION=$tag"],"ExposedPorts":{"80/tcp":{}}},
+ "rootfs":{"type":"layers","diff_ids":["$(digest "$work/layer.tar")"]},
+ "history":[{"created":"1970-01-01T00:00:00Z","created_by":"deploy/demo/image.sh"}]}
+JSON
+cat >"$work/manifest.json" <<JSON
+{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+ "config":{"mediaType":"application/vnd.oci.image.config.v1+json",
+           "size":$(stat -c %s "$work/config.json"),"digest":"$(digest "$work/config.json")"},
+ "layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip",
+            "size":$(stat -c %s "$work/layer.tar.gz"),"digest":"$(digest "$work/layer.tar.gz")"}]}
+JSON
+push_blob "$work/layer.tar.gz"
+push_blob "$work/config.json"
+curl -sS --noproxy '*' -f -o /dev/null -X PUT -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' \
+    --data-binary "@$work/manifest.json" "http://$registry/v2/$name/manifests/$tag"

@@ -1,0 +1,21 @@
+//! Docker's words for the model, and back: the only place where the API's types meet the domain's.
+//!
+//! Inward, everything a client may say is either taken up or refused with the field's Docker name, the value and the
+//! remedy ([`WordError`]); nothing is dropped in silence. Outward, every field is filled as Docker fills it, so that a
+//! client that reads an object, changes one field and sends it back changes one field.
+
+mod cluster;
+mod container;
+mod network;
+mod node;
+mod service;
+mod task;
+mod task_spec;
+mod word;
+
+pub use cluster::{cluster_info, cluster_spec, join_tokens};
+pub use network::{network_resource, network_spec};
+pub use node::{availability, node, node_spec};
+pub use service::{service, service_spec};
+pub use task::task;
+pub use word::{WordError, timestamp};
