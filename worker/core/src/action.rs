@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use shoal_proto::model::{
-    AssignmentSet, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PeerEndpoints, PortConfig,
-    PullCredentials, Revision, ServiceEndpoints, ServiceId, Task, TaskId, TaskReport, TaskStatus, Timestamp,
+    AssignmentSet, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PeerEndpoints, PortConfig, PullCredentials,
+    Revision, ServiceEndpoints, ServiceId, Task, TaskId, TaskReport, TaskStatus, Timestamp,
 };
 
 /// Names a pull, from its action to its result.
@@ -209,7 +209,9 @@ impl Action {
                 if plan.bridge {
                     write!(out, " bridge")?;
                 }
-                plan.host_ports.iter().try_for_each(|port| write!(out, " {}->{}", port.published_port, port.target_port))
+                plan.host_ports
+                    .iter()
+                    .try_for_each(|port| write!(out, " {}->{}", port.published_port, port.target_port))
             }
             Self::CreateContainer { task, image, namespace } => {
                 write!(out, "create container of {} from {image} in {namespace:?}", task.id)

@@ -23,6 +23,8 @@ pub enum Input {
         /// The sequence number of a `Report`.
         sequence: u64,
     },
+    /// Networks that an earlier process left in the kernel; those that nobody wants are removed. Before `Adopted`.
+    NetworksFound(Vec<NetworkId>),
     /// All containers of this worker that were found at start. Comes once; nothing is done to tasks before it.
     Adopted(Vec<AdoptedContainer>),
     /// A pull is done; the image is on this host.
@@ -93,6 +95,8 @@ pub enum Input {
         task: TaskId,
         /// Its first process, in the host's numbering.
         pid: i32,
+        /// Whether it has a health check, so that it runs only once `Healthy` came.
+        awaits_health: bool,
     },
     /// A container ended, asked or not.
     ContainerExited {
@@ -191,6 +195,8 @@ pub enum AdoptedState {
     Running {
         /// Its first process.
         pid: i32,
+        /// Since when.
+        started_at: Timestamp,
         /// Whether its last known health was good; true without a health check.
         healthy: bool,
     },

@@ -16,8 +16,14 @@
 mod action;
 mod config;
 mod core;
+mod datapath;
+mod images;
 mod input;
+mod outbox;
+mod retry;
 mod saved;
+mod step;
+mod task;
 
 pub use self::core::WorkerCore;
 pub use action::{Action, EndpointPlan, NetworkNamespace, PullId};

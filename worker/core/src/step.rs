@@ -1,0 +1,177 @@
+//! The next step of a task: from what is wanted and what is known, nothing else.
+//!
+//! [`decide`] is a function; it is asked again after every step that needs no answer from outside, so a lost wake-up costs
+//! delay only. Leaves noting and performing to the core.
+
+use shoal_proto::model::{TaskState, Timestamp};
+
+use crate::task::{ContainerFact, Ending, ImageFact, Stop, TaskMachine};
+use crate::{CoreLimits, EndpointPlan, NetworkNamespace, Operation};
+
+/// The next step of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing until an input comes.
+    Wait,
+    /// Nothing until this time, or until an input comes.
+    WaitUntil(Timestamp),
+    /// Note that it came this far.
+    Reach(TaskState, &'static str),
+    /// Note how it ended.
+    End(Ending),
+    /// Wait for its image.
+    WantImage,
+    /// Wait for its image no longer.
+    LeaveImage,
+    /// Note that a stop is wanted.
+    BeginStop,
+    /// Note that the kernel sends it no new connections.
+    NoteDrained,
+    /// Do this.
+    Perform(Operation),
+    /// Nothing is left of it.
+    Forget,
+}
+
+/// What a decision needs to know beside the task itself.
+#[derive(Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) limits: &'a CoreLimits,
+    /// All networks of its endpoint stand.
+    pub(crate) networks_ready: bool,
+    /// The kernel may still send it new connections.
+    pub(crate) may_serve: bool,
+}
+
+/// Names the next step.
+pub(crate) fn decide(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
+    if machine.operation.is_some() {
+        Step::Wait
+    } else if machine.is_wanted() {
+        decide_up(machine, around)
+    } else {
+        decide_down(machine, around)
+    }
+}
+
+fn decide_up(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
+    let state = machine.status.state;
+    match &machine.container {
+        ContainerFact::Exited(exit) => return Step::End(machine.ending_by_exit(exit.as_ref())),
+        ContainerFact::Running { healthy: true } if state < TaskState::Running => {
+            return Step::Reach(TaskState::Running, "started");
+        }
+        ContainerFact::Running { healthy: false } if state < TaskState::Starting => {
+            return Step::Reach(TaskState::Starting, "starting");
+        }
+        ContainerFact::Running { .. } => return Step::Wait,
+        ContainerFact::Absent | ContainerFact::Created | ContainerFact::Spoilt => {}
+    }
+    if let Some(at) = machine.retry.wait(around.now) {
+        return Step::WaitUntil(at);
+    }
+    if state < TaskState::Preparing {
+        return Step::Reach(TaskState::Preparing, "preparing");
+    }
+    let lacks_endpoint = machine.needs_endpoint() && machine.endpoint.is_none();
+    match &machine.container {
+        ContainerFact::Spoilt => Step::Perform(Operation::RemoveContainer),
+        // Its namespace is gone: it would run without a network.
+        ContainerFact::Created if lacks_endpoint => Step::Perform(Operation::RemoveContainer),
+        ContainerFact::Created => decide_start(machine),
+        _ => match machine.image {
+            ImageFact::Unknown => Step::WantImage,
+            ImageFact::Waiting(_) => Step::Wait,
+            ImageFact::Ready(_) if lacks_endpoint && !around.networks_ready => Step::Wait,
+            ImageFact::Ready(_) if lacks_endpoint => Step::Perform(Operation::CreateEndpoint),
+            ImageFact::Ready(_) => Step::Perform(Operation::CreateContainer),
+        },
+    }
+}
+
+fn decide_start(machine: &TaskMachine) -> Step {
+    let desired = machine.task.as_ref().map_or(TaskState::New, |task| task.desired);
+    match machine.status.state {
+        state if state < TaskState::Ready => Step::Reach(TaskState::Ready, "prepared"),
+        _ if desired < TaskState::Running => Step::Wait,
+        state if state < TaskState::Starting => Step::Reach(TaskState::Starting, "starting"),
+        _ => Step::Perform(Operation::StartContainer),
+    }
+}
+
+fn decide_down(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
+    if matches!(machine.image, ImageFact::Waiting(_)) {
+        return Step::LeaveImage;
+    }
+    if machine.is_running() {
+        return decide_stop(machine, around);
+    }
+    if !machine.status.state.is_terminal() && machine.task.is_some() {
+        return Step::End(ending_on_request(machine));
+    }
+    if let Some(at) = machine.retry.wait(around.now) {
+        return Step::WaitUntil(at);
+    }
+    if machine.endpoint.is_some() {
+        return Step::Perform(Operation::RemoveEndpoint);
+    }
+    match machine.container {
+        // Kept for its logs until the managers forget the task.
+        _ if !machine.withdrawn => Step::Wait,
+        ContainerFact::Absent => Step::Forget,
+        _ => Step::Perform(Operation::RemoveContainer),
+    }
+}
+
+/// Out of the service set first, then a pause in which the other hosts hear of it, then the signal.
+fn decide_stop(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
+    let Some(Stop { since, served, drained_at }) = machine.stop else { return Step::BeginStop };
+    let latest = since + around.limits.drain_max;
+    let drained = match drained_at {
+        _ if !served || around.now >= latest => around.now,
+        None if around.may_serve => return Step::WaitUntil(latest),
+        None => return Step::NoteDrained,
+        Some(at) => (at + around.limits.drain).min(latest),
+    };
+    match machine.retry.wait(around.now).max((drained > around.now).then_some(drained)) {
+        Some(at) => Step::WaitUntil(at),
+        None => Step::Perform(Operation::StopContainer),
+    }
+}
+
+fn ending_on_request(machine: &TaskMachine) -> Ending {
+    match &machine.condemned {
+        None => Ending { state: TaskState::Shutdown, message: "shutdown", error: String::new() },
+        Some(error) if machine.status.state < TaskState::Starting => {
+            Ending { state: TaskState::Rejected, message: "preparing", error: error.clone() }
+        }
+        Some(error) => Ending { state: TaskState::Failed, message: "started", error: error.clone() },
+    }
+}
+
+impl TaskMachine {
+    /// Whether it has a network namespace of its own.
+    pub(crate) fn needs_endpoint(&self) -> bool {
+        self.namespace() == NetworkNamespace::Endpoint
+    }
+
+    pub(crate) fn namespace(&self) -> NetworkNamespace {
+        if self.names_local_network("host") { NetworkNamespace::Host } else { NetworkNamespace::Endpoint }
+    }
+
+    /// Its endpoint as the assignment wishes it: the swarm's networks first, the bridge for the way out last.
+    pub(crate) fn endpoint_plan(&self) -> EndpointPlan {
+        let task = self.task.as_ref();
+        EndpointPlan {
+            task: self.id,
+            attachments: task.map(|task| task.attachments.clone()).unwrap_or_default(),
+            bridge: !self.names_local_network("none"),
+            host_ports: task.map(|task| task.host_ports.clone()).unwrap_or_default(),
+        }
+    }
+
+    fn names_local_network(&self, name: &str) -> bool {
+        self.task.as_ref().is_some_and(|task| task.spec.networks.iter().any(|network| network.target == name))
+    }
+}

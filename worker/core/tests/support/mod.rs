@@ -1,0 +1,116 @@
+//! What the tests of the core share: tasks, assignments and ids made from small numbers.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use shoal_proto::model::{
+    AssignmentSet, Cidr, Id, Meta, NetworkAssignment, NetworkAttachment, NetworkAttachmentSpec, NetworkId, NodeId,
+    PortStatus, ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskExit, TaskId, TaskSpec,
+    TaskState, TaskStatus, Timestamp, Version,
+};
+use shoal_worker_core::ContainerExit;
+
+/// This worker.
+pub(crate) fn me() -> NodeId {
+    NodeId::from_random(1)
+}
+
+/// Task number `n`.
+pub(crate) fn task_id(n: u8) -> TaskId {
+    TaskId::from_random(u128::from(n))
+}
+
+/// Network number `n`.
+pub(crate) fn network_id(n: u8) -> NetworkId {
+    NetworkId::from_random(u128::from(n))
+}
+
+/// The one service.
+pub(crate) fn service_id() -> ServiceId {
+    ServiceId::from_random(1)
+}
+
+/// A time, in milliseconds.
+pub(crate) fn at(ms: i64) -> Timestamp {
+    Timestamp(ms * 1_000_000)
+}
+
+/// A task of the one service, on the host's network unless one is given.
+pub(crate) fn task(n: u8, desired: TaskState, network: Option<u8>) -> TaskAssignment {
+    let mut spec = TaskSpec::default();
+    spec.container.image = "web:1".to_owned();
+    spec.resources.limits.memory_bytes = 64 << 20;
+    if network.is_none() {
+        let host =
+            NetworkAttachmentSpec { target: "host".into(), aliases: Vec::new(), driver_options: BTreeMap::new() };
+        spec.networks.push(host);
+    }
+    let attachments = network.map(|network| NetworkAttachment {
+        network: network_id(network),
+        address: Cidr { address: address(n), prefix: 24 },
+        aliases: Vec::new(),
+    });
+    TaskAssignment {
+        task: Task {
+            id: task_id(n),
+            meta: Meta::default(),
+            spec: Arc::new(spec),
+            spec_version: Version(1),
+            service: service_id(),
+            service_name: "web".to_owned(),
+            service_labels: BTreeMap::new(),
+            slot: u64::from(n),
+            node: Some(me()),
+            status: assigned(),
+            desired,
+            host_ports: Vec::new(),
+            attachments: attachments.into_iter().collect(),
+            job_iteration: None,
+        },
+    }
+}
+
+/// A network.
+pub(crate) fn network(n: u8) -> NetworkAssignment {
+    NetworkAssignment {
+        name: format!("n{n}"),
+        ingress: true,
+        subnet: Cidr { address: IpAddr::from([10, 0, n, 0]), prefix: 24 },
+        vni: 4096 + u32::from(n),
+        data_path_port: 4789,
+        node_address: None,
+    }
+}
+
+/// Publishes the tasks given: their number, and whether they are this worker's.
+pub(crate) fn publish(set: &mut AssignmentSet, backends: &[(u8, bool)]) {
+    let other = NodeId::from_random(2);
+    let backend = |n: u8, mine: bool| ServiceBackend { address: address(n), node: if mine { me() } else { other } };
+    let backends = backends.iter().map(|(n, mine)| (task_id(*n), backend(*n, *mine))).collect();
+    let service = ServiceEndpoints { name: "web".to_owned(), ports: Vec::new(), backends };
+    set.services.insert(service_id(), service);
+}
+
+/// An end with this code.
+pub(crate) fn exit(code: i32, oom_killed: bool, ms: i64) -> ContainerExit {
+    let signal = (code > 128).then_some(code - 128);
+    ContainerExit { exit: TaskExit { code, oom_killed }, signal, started_at: at(1), finished_at: at(ms) }
+}
+
+fn address(n: u8) -> IpAddr {
+    IpAddr::from([10, 0, 1, n])
+}
+
+fn assigned() -> TaskStatus {
+    TaskStatus {
+        timestamp: Timestamp::default(),
+        state: TaskState::Assigned,
+        message: String::new(),
+        error: String::new(),
+        container_id: None,
+        pid: None,
+        exit: None,
+        ports: PortStatus::default(),
+    }
+}
