@@ -163,6 +163,16 @@ pub struct ContainerNetworkSettings {
     #[serde(rename = "SandboxID")]
     pub sandbox_id: String,
     pub sandbox_key: String,
+    /// Name of the bridge; this and the addresses below are the old form of the network `bridge`.
+    pub bridge: String,
+    #[serde(rename = "EndpointID")]
+    pub endpoint_id: String,
+    pub gateway: String,
+    #[serde(rename = "IPAddress")]
+    pub ip_address: String,
+    #[serde(rename = "IPPrefixLen")]
+    pub ip_prefix_len: u8,
+    pub mac_address: String,
     /// By `80/tcp`; a port that is exposed and not published has no bindings.
     pub ports: BTreeMap<String, Option<Vec<PortBinding>>>,
     pub networks: BTreeMap<String, EndpointSettings>,

@@ -25,6 +25,9 @@ pub struct ImageSummary {
     pub size: i64,
     /// Bytes shared with other images; -1 when not computed.
     pub shared_size: i64,
+    /// The same as `Size`; the server fills it for clients before 1.44.
+    #[serde(skip_serializing_if = "unset")]
+    pub virtual_size: Option<i64>,
     pub labels: StringMap,
     /// -1 when not computed.
     pub containers: i64,
@@ -52,6 +55,9 @@ pub struct ImageInspect {
     pub os: String,
     /// Bytes.
     pub size: i64,
+    /// The same as `Size`; the server fills it for clients before 1.44.
+    #[serde(skip_serializing_if = "unset")]
+    pub virtual_size: Option<i64>,
     #[serde(rename = "RootFS")]
     pub root_fs: RootFs,
     pub metadata: ImageMetadata,

@@ -12,6 +12,7 @@ mod container_config;
 mod container_spec;
 mod events;
 mod exec;
+mod filters;
 mod image;
 mod info;
 mod json;
@@ -41,6 +42,7 @@ pub use container_spec::{
 };
 pub use events::{EventActor, EventMessage};
 pub use exec::{ExecCreateRequest, ExecInspect, ExecProcessConfig, ExecStartRequest};
+pub use filters::{FilterError, Filters};
 pub use image::{
     Descriptor, DistributionInspect, ImageConfig, ImageDeleteItem, ImageInspect, ImageMetadata, ImageSummary,
     OciPlatform, RootFs,
