@@ -123,7 +123,8 @@ mod tests {
     fn names_fit_and_tell_daemons_apart() {
         let (one, other) = (Tag::of_path(Path::new("/run/shoal")), Tag::of_path(Path::new("/run/shoal2")));
         assert_ne!(one, other);
-        for name in [one.local_bridge(), one.overlay_bridge(0xff_ffff), one.vxlan(0xff_ffff), one.endpoint_link("c", 9)] {
+        for name in [one.local_bridge(), one.overlay_bridge(0xff_ffff), one.vxlan(0xff_ffff), one.endpoint_link("c", 9)]
+        {
             assert!(name.len() <= 15, "{name}");
             assert!(one.owns_link(&name) && !other.owns_link(&name), "{name}");
         }

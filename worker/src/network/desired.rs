@@ -146,6 +146,12 @@ impl MacAddress {
         };
         Self([0x02, 0x42, a, b, c, d])
     }
+
+    /// The IPv4 address that it was made from.
+    pub(super) fn address(self) -> IpAddr {
+        let [.., a, b, c, d] = self.0;
+        IpAddr::from([a, b, c, d])
+    }
 }
 
 impl fmt::Display for MacAddress {

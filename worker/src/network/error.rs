@@ -22,6 +22,14 @@ pub enum NetworkError {
     /// An endpoint names a network that was never ensured.
     #[error("network {0} is not on this host: ensure it before attaching to it")]
     UnknownNetwork(NetworkId),
+    /// A network has users.
+    #[error("network {network} can't be changed while container {container} is attached to it: remove that first")]
+    Attached {
+        /// Which.
+        network: NetworkId,
+        /// One of its users.
+        container: String,
+    },
     /// The host's port is another's.
     #[error("host port {port}/{} is already in use by {holder}: choose another port or stop the holder", protocol_name(*protocol))]
     PortTaken {

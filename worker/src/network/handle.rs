@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use shoal_proto::model::NetworkId;
 
 use super::limits::COMMANDS_WAITING;
-use super::{Endpoint, EndpointRequest, NetworkConfig, NetworkError, NetworkPlanInput, Peer, PublishedService};
+use super::{Endpoint, EndpointRequest, NetworkConfig, NetworkError, NetworkPlanInput, Peer, PublishedService, actor};
 
 /// The data path of one daemon. Every method may be repeated: what stands already is left as it is.
 #[derive(Debug, Clone)]
@@ -21,8 +21,8 @@ impl Networks {
     /// # Errors
     /// Fails when the exec-root can't be used, no subnet is free, or the kernel refuses the bridge or the table.
     pub fn start(config: NetworkConfig) -> Result<Self, NetworkError> {
-        let (commands, _inbox) = mpsc::channel(COMMANDS_WAITING);
-        drop(config);
+        let (commands, inbox) = mpsc::channel(COMMANDS_WAITING);
+        actor::start(config, inbox)?;
         Ok(Self { commands })
     }
 

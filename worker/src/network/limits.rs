@@ -23,3 +23,15 @@ pub(super) const SEND_BUFFER: usize = 8 << 20;
 
 /// How often the kernel's ruleset is compared with what it was told.
 pub(super) const VERIFY_PERIOD: Duration = Duration::from_secs(5);
+
+/// Requests in one datagram: their refusals must fit the receive buffer, 212,992 bytes by default, about 700 each.
+pub(super) const REQUESTS_A_DATAGRAM: usize = 200;
+
+/// Seconds that the kernel may take for an answer: a socket that waits longer has lost one.
+pub(super) const ANSWER_SECONDS_MAX: i64 = 10;
+
+/// Bytes of a packet where the underlay is loopback: what every real link takes.
+pub(super) const UNDERLAY_MTU_MAX: u32 = 1500;
+
+/// Characters of a container's id: it names files.
+pub(super) const CONTAINER_ID_LENGTH_MAX: usize = 128;

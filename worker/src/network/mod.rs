@@ -12,13 +12,22 @@
 //! Invariants: no object is touched that does not carry this daemon's tag in its name; a change of the ruleset is one
 //! transaction; a removed wish leaves nothing behind; the state on disk names at least what the kernel holds.
 
-#![allow(dead_code, reason = "the network thread that uses these lands next")]
-
+mod actor;
 mod config;
 mod desired;
 mod error;
+mod executor;
+mod firewall;
 mod handle;
 mod limits;
+mod netlink;
+mod plan;
+mod ports;
+mod state;
+mod subnet;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{NetworkConfig, Tag};
 pub use desired::{

@@ -1,0 +1,154 @@
+//! Overlay networks of this host, and what other hosts have on them.
+
+use std::net::IpAddr;
+
+use shoal_proto::model::NetworkId;
+
+use super::start::{kernel, link_names};
+use super::{Actor, ipv4};
+use crate::network::limits::{VXLAN_OVERHEAD_V4, VXLAN_OVERHEAD_V6};
+use crate::network::plan::{PeerTable, PlacedNetwork, Underlay, network_plan, network_removal, peer_plan};
+use crate::network::{AttachmentNetwork, NetworkError, NetworkKind, NetworkPlanInput, Peer};
+
+impl Actor {
+    pub(super) fn ensure_network(&mut self, wish: NetworkPlanInput) -> Result<(), NetworkError> {
+        check(&wish)?;
+        let placed = self.place_network(wish)?;
+        let present = link_names(&mut self.executor)?;
+        let stands =
+            present.contains(&placed.bridge) && placed.tunnel.as_ref().is_none_or(|tunnel| present.contains(tunnel));
+        if let Some(known) = self.networks.get(&placed.wish.id).cloned() {
+            if known == placed && stands {
+                return Ok(());
+            }
+            if known != placed {
+                self.replace_network(&known)?;
+            }
+        }
+        let id = placed.wish.id;
+        self.networks.insert(id, placed.clone());
+        self.files.save(&self.state())?;
+        let present = link_names(&mut self.executor)?;
+        let underlay = Underlay { local: self.config.data_path_addr, port: self.config.data_path_port };
+        let made = self.executor.perform(&network_plan(&placed, underlay, &present));
+        if let Err(error) = made.and_then(|()| self.update_rules()) {
+            self.forget_network(&placed)?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_network(&mut self, id: NetworkId) -> Result<(), NetworkError> {
+        let Some(known) = self.networks.get(&id).cloned() else { return Ok(()) };
+        self.refuse_while_attached(id)?;
+        self.forget_network(&known)?;
+        self.update_rules()
+    }
+
+    pub(super) fn set_peers(&mut self, id: NetworkId, peers: &[Peer]) -> Result<(), NetworkError> {
+        let network = self.networks.get(&id).cloned().ok_or(NetworkError::UnknownNetwork(id))?;
+        let old = match self.peers.get(&id) {
+            Some(known) => known.clone(),
+            None => self.peers_in_kernel(&network)?,
+        };
+        let local: Vec<IpAddr> = self.local_addresses(id).chain(network.wish.node_address).collect();
+        let mut new = PeerTable::new();
+        for peer in peers.iter().filter(|peer| peer.host != self.config.data_path_addr) {
+            for address in &peer.addresses {
+                ipv4("peer address", *address)?;
+                // An address that has just become a task's here is no longer that peer's.
+                if !local.contains(address) {
+                    new.insert(*address, peer.host);
+                }
+            }
+        }
+        // Unknown until it is done: a plan cut off leaves some of each.
+        self.peers.remove(&id);
+        self.executor.perform(&peer_plan(&network, &old, &new))?;
+        self.peers.insert(id, new);
+        Ok(())
+    }
+
+    fn place_network(&mut self, wish: NetworkPlanInput) -> Result<PlacedNetwork, NetworkError> {
+        let overhead = if self.config.data_path_addr.is_ipv4() { VXLAN_OVERHEAD_V4 } else { VXLAN_OVERHEAD_V6 };
+        let mtu = match wish.mtu {
+            Some(mtu) => mtu,
+            None => self.underlay_mtu()?.saturating_sub(overhead),
+        };
+        let own = self.tag.vxlan(wish.vni);
+        let suffix = format!("-{:x}", wish.vni);
+        let links = link_names(&mut self.executor)?;
+        let holder = links.iter().find(|name| name.starts_with("sx") && name.ends_with(&suffix) && **name != own);
+        if let Some(holder) = holder {
+            let (vni, network) = (wish.vni, wish.id);
+            tracing::warn!(%network, vni, %holder, "another daemon in this namespace carries this network; tasks here are reached from its host only");
+        }
+        Ok(PlacedNetwork {
+            bridge: self.tag.overlay_bridge(wish.vni),
+            tunnel: holder.is_none().then_some(own),
+            mtu,
+            metric: self.tag.route_metric(),
+            wish,
+        })
+    }
+
+    fn replace_network(&mut self, known: &PlacedNetwork) -> Result<(), NetworkError> {
+        self.refuse_while_attached(known.wish.id)?;
+        self.forget_network(known)
+    }
+
+    fn forget_network(&mut self, known: &PlacedNetwork) -> Result<(), NetworkError> {
+        self.executor.perform(&network_removal(known))?;
+        self.networks.remove(&known.wish.id);
+        self.peers.remove(&known.wish.id);
+        self.files.save(&self.state())
+    }
+
+    fn refuse_while_attached(&self, id: NetworkId) -> Result<(), NetworkError> {
+        let user = self
+            .endpoints
+            .values()
+            .find(|endpoint| endpoint.place.interfaces.iter().any(|one| one.network == AttachmentNetwork::Overlay(id)));
+        match user {
+            None => Ok(()),
+            Some(user) => Err(NetworkError::Attached { network: id, container: user.request.container_id.clone() }),
+        }
+    }
+
+    /// Addresses that containers of this host have on a network.
+    fn local_addresses(&self, id: NetworkId) -> impl Iterator<Item = IpAddr> {
+        self.endpoints
+            .values()
+            .flat_map(|endpoint| &endpoint.place.interfaces)
+            .filter(move |one| one.network == AttachmentNetwork::Overlay(id))
+            .map(|one| one.address.address)
+    }
+
+    /// What a former run told the kernel: a MAC tells the address.
+    fn peers_in_kernel(&mut self, network: &PlacedNetwork) -> Result<PeerTable, NetworkError> {
+        let Some(tunnel) = &network.tunnel else { return Ok(PeerTable::new()) };
+        let found = self.executor.routes.tunnels(tunnel).map_err(kernel("list tunnel entries"))?;
+        Ok(found.into_iter().map(|one| (one.mac.address(), one.host)).collect())
+    }
+}
+
+fn check(wish: &NetworkPlanInput) -> Result<(), NetworkError> {
+    let invalid = |field, value: String, remedy| Err(NetworkError::Invalid { field, value, remedy });
+    if !(1..=0xff_ffff).contains(&wish.vni) {
+        return invalid("vni", wish.vni.to_string(), "give 1 to 16777215");
+    }
+    ipv4("network subnet", wish.subnet.address)?;
+    match wish.node_address {
+        Some(address) if !wish.subnet.contains(address) => {
+            return invalid("node address", address.to_string(), "give an address of the network's subnet");
+        }
+        None if wish.kind == NetworkKind::Ingress => {
+            return invalid("node address", "none".to_owned(), "give this host an address on the ingress network");
+        }
+        _ => {}
+    }
+    match wish.mtu {
+        Some(mtu) if !(576..=65_485).contains(&mtu) => invalid("mtu", mtu.to_string(), "give 576 to 65485"),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,177 @@
+//! The host's table: kept as wished, checked, repaired.
+
+use std::collections::BTreeMap;
+
+use super::start::kernel;
+use super::{Actor, ipv4};
+use crate::network::config::stable_hash;
+use crate::network::firewall::{HostRules, PortKey, SourceRange, Target};
+use crate::network::netlink::{FoundChain, chains, generation};
+use crate::network::plan::{NetworkPlan, Step};
+use crate::network::{NetworkError, NetworkKind, PublishedService};
+
+/// What the kernel's table holds, as far as it is known.
+#[derive(Debug, Default)]
+pub(super) struct KnownRules {
+    rules: HostRules,
+    /// False after a restart: the table serves what a former run told it, until it is told anew.
+    services_known: bool,
+    /// False once the table and `rules` may differ.
+    trusted: bool,
+    /// Of all tables, when this one was last found well.
+    generation: Option<u32>,
+}
+
+impl Actor {
+    /// Takes over the table of a former run as it is, or makes it.
+    pub(super) fn start_rules(&mut self) -> Result<(), NetworkError> {
+        let found = chains(self.executor.firewall()).map_err(kernel("list nftables chains"))?;
+        warn_of_drops(&found);
+        let table = self.tag.table();
+        self.rules.trusted = found.iter().any(|chain| chain.table == table);
+        if self.rules.trusted {
+            self.rules.rules = self.wished_rules(BTreeMap::new());
+            return Ok(());
+        }
+        self.rules.services_known = true;
+        self.update_rules()
+    }
+
+    /// Brings the table up to date with networks and endpoints.
+    pub(super) fn update_rules(&mut self) -> Result<(), NetworkError> {
+        let services = self.rules.rules.services.clone();
+        self.commit_rules(self.wished_rules(services))
+    }
+
+    pub(super) fn set_services(&mut self, services: &[PublishedService]) -> Result<(), NetworkError> {
+        let services = self.wished_services(services)?;
+        let wished = self.wished_rules(services);
+        if !self.rules.services_known {
+            self.rules.trusted = false;
+        }
+        self.commit_rules(wished)?;
+        self.rules.services_known = true;
+        Ok(())
+    }
+
+    /// Looks whether the table is still what it was told to be, and makes it so.
+    pub(super) fn verify_rules(&mut self) {
+        if let Err(error) = self.try_verify_rules() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "could not verify the nftables table");
+        }
+    }
+
+    pub(super) fn remove_table(&mut self) -> Result<(), NetworkError> {
+        let mut transaction = HostRules::default().whole(&self.tag.table());
+        // The first two changes remove the table whether it is there or not.
+        transaction.changes.truncate(2);
+        self.executor.perform(&NetworkPlan::on_host([Step::Firewall(transaction)]))
+    }
+
+    fn try_verify_rules(&mut self) -> Result<(), NetworkError> {
+        let now = generation(self.executor.firewall()).map_err(kernel("read the nftables generation"))?;
+        if now == self.rules.generation || !self.rules.services_known {
+            return Ok(());
+        }
+        let table = self.tag.table();
+        let found = chains(self.executor.firewall()).map_err(kernel("list nftables chains"))?;
+        let found: BTreeMap<String, u32> =
+            found.into_iter().filter(|chain| chain.table == table).map(|chain| (chain.name, chain.uses)).collect();
+        if found != self.rules.rules.chains() {
+            tracing::warn!(table, "the nftables table was changed by someone else; making it anew");
+            self.rules.trusted = false;
+            self.commit_rules(self.rules.rules.clone())?;
+        }
+        self.rules.generation = generation(self.executor.firewall()).map_err(kernel("read the nftables generation"))?;
+        Ok(())
+    }
+
+    fn commit_rules(&mut self, wished: HostRules) -> Result<(), NetworkError> {
+        let table = self.tag.table();
+        if self.rules.trusted {
+            let transaction = self.rules.rules.difference(&wished, &table);
+            match self.executor.commit(&transaction) {
+                Ok(()) => {
+                    self.rules.rules = wished;
+                    return Ok(());
+                }
+                Err(refusal) => {
+                    tracing::warn!(table, error = %refusal.error, "the nftables table is not as it was told; making it anew");
+                }
+            }
+        }
+        self.rules.trusted = false;
+        let transaction = wished.whole(&table);
+        self.executor.commit(&transaction).map_err(|refusal| NetworkError::Kernel {
+            step: match refusal.position.and_then(|position| transaction.changes.get(position)) {
+                Some(change) => format!("change nftables table {table}: {change:?}"),
+                None => format!("change nftables table {table}"),
+            },
+            source: refusal.error,
+        })?;
+        self.rules.rules = wished;
+        self.rules.trusted = true;
+        Ok(())
+    }
+
+    fn wished_rules(&self, services: BTreeMap<PortKey, Vec<Target>>) -> HostRules {
+        let mut ranges = vec![SourceRange { link: self.bridge.name.clone(), subnet: self.bridge.subnet }];
+        let ingress = self.networks.values().filter(|network| network.wish.kind == NetworkKind::Ingress);
+        ranges.extend(
+            ingress.map(|network| SourceRange { link: network.bridge.clone(), subnet: network.wish.subnet.network() }),
+        );
+        let mut host_ports = BTreeMap::new();
+        for endpoint in self.endpoints.values() {
+            let Some(std::net::IpAddr::V4(address)) = endpoint.place.primary().map(|one| one.address.address) else {
+                continue;
+            };
+            for port in &endpoint.endpoint.host_ports {
+                let host = match port.host_ip {
+                    Some(std::net::IpAddr::V4(host)) if !host.is_unspecified() => Some(host),
+                    _ => None,
+                };
+                host_ports.insert((host, (port.protocol, port.published)), (address, port.target));
+            }
+        }
+        HostRules { ranges, host_ports, services }
+    }
+
+    fn wished_services(&self, services: &[PublishedService]) -> Result<BTreeMap<PortKey, Vec<Target>>, NetworkError> {
+        let mut wished = BTreeMap::new();
+        for service in services {
+            let mut addresses = Vec::new();
+            for backend in &service.backends {
+                addresses.push((backend.task_id, ipv4("backend address", backend.address)?));
+            }
+            addresses.sort_unstable();
+            for port in &service.ports {
+                let mut targets: Vec<Target> = addresses.iter().map(|(_, address)| (*address, port.target)).collect();
+                if !targets.is_empty() {
+                    // Hosts begin at different backends, or the first would get every host's first connection.
+                    let start = stable_hash(format!("{} {}", self.config.node_id, port.published).as_bytes());
+                    let count = targets.len() as u64;
+                    targets.rotate_left((start % count) as usize);
+                }
+                if port.published == 0 || wished.insert((port.protocol, port.published), targets).is_some() {
+                    return Err(NetworkError::Invalid {
+                        field: "published port",
+                        value: port.published.to_string(),
+                        remedy: "give each service a port of its own, 1 to 65535",
+                    });
+                }
+            }
+        }
+        Ok(wished)
+    }
+}
+
+/// Another table's filter drops what ours lets pass: nothing of ours can change that.
+fn warn_of_drops(found: &[FoundChain]) {
+    for chain in found.iter().filter(|chain| chain.drops_forwarded) {
+        tracing::warn!(
+            table = chain.table,
+            chain = chain.name,
+            "a filter of this host drops forwarded packets by default: published ports and egress need rules there that accept them"
+        );
+    }
+}

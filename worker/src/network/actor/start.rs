@@ -1,0 +1,122 @@
+//! The start of the network thread: bridge, table, what a former run left.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::net::IpAddr;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::rules::KnownRules;
+use super::{Actor, LocalBridge};
+use crate::network::executor::Executor;
+use crate::network::handle::Command;
+use crate::network::limits::UNDERLAY_MTU_MAX;
+use crate::network::plan::bridge_plan;
+use crate::network::state::{NetworkState, StateFiles};
+use crate::network::{NetworkConfig, NetworkError, subnet};
+
+/// Starts the thread, which inherits the caller's network namespace, and waits until the bridge and the table stand.
+pub(in crate::network) fn start(config: NetworkConfig, inbox: mpsc::Receiver<Command>) -> Result<(), NetworkError> {
+    let (ready, started) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|source| NetworkError::Kernel { step: "start the network thread".to_owned(), source })?;
+    std::thread::Builder::new()
+        .name("network".to_owned())
+        .spawn(move || match Actor::open(config, inbox) {
+            Ok(actor) => {
+                if ready.send(Ok(())).is_ok() {
+                    runtime.block_on(actor.run());
+                }
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        })
+        .map_err(|source| NetworkError::Kernel { step: "start the network thread".to_owned(), source })?;
+    // A plain channel would do, but the callers may be in a runtime where only this kind may block.
+    wait(started)
+}
+
+fn wait(started: oneshot::Receiver<Result<(), NetworkError>>) -> Result<(), NetworkError> {
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| started.blocking_recv());
+        waiting.join().ok().and_then(Result::ok).unwrap_or(Err(NetworkError::Stopped))
+    })
+}
+
+impl Actor {
+    fn open(config: NetworkConfig, inbox: mpsc::Receiver<Command>) -> Result<Self, NetworkError> {
+        let tag = config.tag();
+        let files = StateFiles::open(&config.exec_root)?;
+        let state = files.load()?;
+        let mut executor = Executor::open(config.spare_namespaces).map_err(kernel("open netlink sockets"))?;
+        let bridge = local_bridge(&config, &state, &mut executor)?;
+        let present = link_names(&mut executor)?;
+        // Written down first: a daemon that dies here finds its subnet again.
+        files.save(&NetworkState { bridge_subnet: Some(bridge.subnet), ..state.clone() })?;
+        executor.perform(&bridge_plan(&bridge.name, bridge.gateway, bridge.mtu, &present))?;
+        let networks = state.networks.into_iter().filter(|(_, network)| present.contains(&network.bridge)).collect();
+        let mut actor = Self {
+            tag,
+            inbox,
+            executor,
+            bridge,
+            networks,
+            endpoints: files.load_endpoints()?,
+            files,
+            held_ports: HashMap::new(),
+            peers: BTreeMap::new(),
+            rules: KnownRules::default(),
+            config,
+        };
+        actor.restore_ports();
+        actor.start_rules()?;
+        Ok(actor)
+    }
+}
+
+fn local_bridge(
+    config: &NetworkConfig,
+    state: &NetworkState,
+    executor: &mut Executor,
+) -> Result<LocalBridge, NetworkError> {
+    let subnet = match config.bridge_subnet.or(state.bridge_subnet) {
+        Some(subnet) => subnet.network(),
+        None => {
+            let taken = executor.routes.route_destinations().map_err(kernel("list routes"))?;
+            subnet::free_subnet(&taken).ok_or(NetworkError::NoFreeSubnet)?
+        }
+    };
+    let gateway = subnet::gateway(subnet).ok_or_else(|| NetworkError::Invalid {
+        field: "bridge subnet",
+        value: subnet.to_string(),
+        remedy: "give an IPv4 subnet with a prefix of at most 30 bits",
+    })?;
+    let name = config.bridge_name.clone().unwrap_or_else(|| config.tag().local_bridge());
+    if name.is_empty() || name.len() > 15 || name.contains(['/', ' ']) {
+        return Err(NetworkError::Invalid {
+            field: "bridge name",
+            value: name,
+            remedy: "give 1 to 15 characters without slash or space",
+        });
+    }
+    let mtu = underlay_mtu(executor, config.data_path_addr)?;
+    Ok(LocalBridge { name, subnet, gateway, mtu, last: None })
+}
+
+/// Bytes that a packet may have on the link with the data path address.
+pub(super) fn underlay_mtu(executor: &mut Executor, address: IpAddr) -> Result<u32, NetworkError> {
+    let link = executor.routes.link_of_address(address).map_err(kernel("list addresses"))?;
+    let link = link.ok_or(NetworkError::NoUnderlay(address))?;
+    // Loopback takes far more than any link that containers speak to.
+    Ok(if link.name == "lo" { UNDERLAY_MTU_MAX.min(link.mtu) } else { link.mtu })
+}
+
+pub(super) fn link_names(executor: &mut Executor) -> Result<BTreeSet<String>, NetworkError> {
+    let links = executor.routes.links().map_err(kernel("list links"))?;
+    Ok(links.into_iter().map(|link| link.name).collect())
+}
+
+pub(super) fn kernel(step: &'static str) -> impl FnOnce(io::Error) -> NetworkError {
+    move |source| NetworkError::Kernel { step: step.to_owned(), source }
+}

@@ -1,0 +1,109 @@
+//! Performs plans: sends steps to the kernel in the order of the plan, together where it can.
+//!
+//! Chooses nothing. Belongs to the network thread, whose namespace is the host's here. Invariant: after a failed plan
+//! nothing of it is queued.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
+use super::NetworkError;
+use super::firewall::Transaction;
+use super::netlink::{
+    Channel, Namespace, Refusal, RouteChannel, SparePool, commit, mount_namespace, unmount_namespace,
+};
+use super::plan::{NetworkPlan, Place, Step};
+
+/// The doors to the kernel.
+#[derive(Debug)]
+pub(super) struct Executor {
+    pub(super) routes: RouteChannel,
+    firewall: Channel,
+    spares: SparePool,
+}
+
+impl Executor {
+    /// Opens them in the calling thread's network namespace.
+    pub(super) fn open(spare_namespaces: usize) -> io::Result<Self> {
+        Ok(Self {
+            routes: RouteChannel::open()?,
+            firewall: Channel::open(NETLINK_NETFILTER)?,
+            spares: SparePool::start(spare_namespaces)?,
+        })
+    }
+
+    /// Performs a plan; the error names the step.
+    pub(super) fn perform(&mut self, plan: &NetworkPlan) -> Result<(), NetworkError> {
+        tracing::trace!(%plan, "performing");
+        let mut inside = None;
+        let outcome = self.perform_steps(plan, &mut inside);
+        outcome.map_err(|refusal| {
+            self.routes.reset();
+            let step = refusal.position.and_then(|position| plan.steps.get(position));
+            let step = step.map_or_else(|| "reach the kernel".to_owned(), |(_, step)| step.to_string());
+            NetworkError::Kernel { step, source: refusal.error }
+        })
+    }
+
+    /// Performs a transaction on the host's table.
+    pub(super) fn commit(&mut self, transaction: &Transaction) -> Result<(), Refusal> {
+        tracing::trace!(%transaction, "committing");
+        commit(&mut self.firewall, transaction)
+    }
+
+    /// Asks nftables a question.
+    pub(super) fn firewall(&mut self) -> &mut Channel {
+        &mut self.firewall
+    }
+
+    fn perform_steps(&mut self, plan: &NetworkPlan, inside: &mut Option<Namespace>) -> Result<(), Refusal> {
+        for (position, (place, step)) in plan.steps.iter().enumerate() {
+            let at_step = |error: io::Error| Refusal { position: Some(position), error };
+            match (step, place, &mut *inside) {
+                (Step::Setting { path, value }, ..) => {
+                    self.routes.flush()?;
+                    write_setting(path, value).map_err(at_step)?;
+                }
+                (Step::Namespace { path }, ..) => {
+                    let namespace = self.spares.take().map_err(at_step)?;
+                    mount_namespace(&namespace, path).map_err(at_step)?;
+                    *inside = Some(namespace);
+                }
+                (Step::NamespaceRemoved { path }, ..) => {
+                    self.routes.flush()?;
+                    unmount_namespace(path).map_err(at_step)?;
+                }
+                (Step::Firewall(transaction), Place::Host, _) => {
+                    commit(&mut self.firewall, transaction).map_err(|refusal| at_step(refusal.error))?;
+                }
+                (Step::Firewall(transaction), Place::Container, Some(namespace)) => {
+                    // A chain on a device needs the device.
+                    self.routes.flush()?;
+                    commit(&mut namespace.firewall, transaction).map_err(|refusal| at_step(refusal.error))?;
+                }
+                (Step::Pair { inside: name, index, .. }, _, Some(namespace)) => {
+                    self.routes.queue(step, position, Some(&namespace.handle))?;
+                    namespace.routes.expect_link(name, *index);
+                }
+                (step, Place::Host, _) => self.routes.queue(step, position, None)?,
+                (step, Place::Container, Some(namespace)) => namespace.routes.queue(step, position, None)?,
+                (_, Place::Container, None) => return Err(at_step(ErrorKind::InvalidInput.into())),
+            }
+        }
+        self.routes.flush()?;
+        inside.as_mut().map_or(Ok(()), |namespace| namespace.routes.flush())
+    }
+}
+
+/// Writes a setting of this thread's namespace, if it is not so already: some writes reset other settings.
+fn write_setting(path: &str, value: &str) -> io::Result<()> {
+    let file = Path::new("/proc/sys/net").join(path);
+    match fs::read_to_string(&file) {
+        Ok(now) if now.trim() == value => Ok(()),
+        // A kernel without IPv6 has none to turn off.
+        Err(error) if error.kind() == ErrorKind::NotFound && path.starts_with("ipv6/") => Ok(()),
+        _ => fs::write(&file, value),
+    }
+}

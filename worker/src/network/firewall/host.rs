@@ -1,0 +1,240 @@
+//! The table of the host: published ports, ports of single containers, egress.
+//!
+//! [`HostRules`] is the wish; [`HostRules::whole`] builds the table anew in one transaction, [`HostRules::difference`]
+//! changes what changed. Published ports that have no backend are refused at once, by name, so that no filter of the
+//! host makes a client wait.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use shoal_proto::model::{Cidr, PortProtocol};
+
+use super::statement::ElementValue;
+use super::{Action, ChainHook, Change, Element, Family, Hook, Match, Rule, SetKind, Transaction};
+use crate::network::error::protocol_name;
+
+/// Transport and port.
+pub(in crate::network) type PortKey = (PortProtocol, u16);
+
+/// Address and port of a task.
+pub(in crate::network) type Target = (Ipv4Addr, u16);
+
+/// A subnet of containers and the bridge it is on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::network) struct SourceRange {
+    pub(in crate::network) link: String,
+    pub(in crate::network) subnet: Cidr,
+}
+
+/// All that the host's table should do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::network) struct HostRules {
+    /// Bridges that this host has an address on.
+    pub(in crate::network) ranges: Vec<SourceRange>,
+    /// Host ports of single containers, by address of the host (`None`: all).
+    pub(in crate::network) host_ports: BTreeMap<(Option<Ipv4Addr>, PortKey), Target>,
+    /// Published ports; where no target is, connections are refused.
+    pub(in crate::network) services: BTreeMap<PortKey, Vec<Target>>,
+}
+
+const SERVICES: &str = "services";
+const REFUSED: &str = "refused";
+const HOST_PORTS: &str = "host_ports";
+const HOST_ADDRESS_PORTS: &str = "host_address_ports";
+const LOOPBACK: Cidr = Cidr { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
+
+impl HostRules {
+    /// Builds the table, whatever is there now under its name.
+    pub(in crate::network) fn whole(&self, table: &str) -> Transaction {
+        // Making a table that exists is no error, removing one that does not is: so the table is made first.
+        let mut changes = vec![Change::Table, Change::TableRemoved, Change::Table];
+        changes.extend(frame());
+        changes.extend(self.range_rules());
+        changes.extend(HostRules::default().port_changes(self));
+        Transaction { family: Family::Inet, table: table.to_owned(), changes }
+    }
+
+    /// What leads from the table of `self` to the table of `newer`.
+    pub(in crate::network) fn difference(&self, newer: &HostRules, table: &str) -> Transaction {
+        let mut changes = Vec::new();
+        if self.ranges != newer.ranges {
+            changes.extend(["guard", "leaving"].map(|name| Change::ChainEmptied { name: name.to_owned() }));
+            changes.extend(newer.range_rules());
+        }
+        changes.extend(self.port_changes(newer));
+        Transaction { family: Family::Inet, table: table.to_owned(), changes }
+    }
+
+    /// The table's chains and the kernel's count of what uses each: its rules, and references to it.
+    pub(in crate::network) fn chains(&self) -> BTreeMap<String, u32> {
+        let mut chains = BTreeMap::new();
+        let mut uses = |name: &str| *chains.entry(name.to_owned()).or_insert(0) += 1;
+        for change in self.whole("").changes {
+            match change {
+                Change::Rule(rule) => {
+                    uses(&rule.chain);
+                    if let Action::Jump(chain) = &rule.action {
+                        uses(chain);
+                    }
+                }
+                Change::Elements { elements, .. } => {
+                    for element in elements {
+                        if let ElementValue::Chain(chain) = &element.value {
+                            uses(chain);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        chains
+    }
+
+    fn port_changes(&self, newer: &HostRules) -> Vec<Change> {
+        let mut batch = ElementBatch::default();
+        let mut chains_removed = Vec::new();
+        let mut changes = Vec::new();
+        for ((address, key), target) in &self.host_ports {
+            if newer.host_ports.get(&(*address, *key)) != Some(target) {
+                batch.removed(host_port_set(*address), host_port_element(*address, *key, *target));
+            }
+        }
+        for ((address, key), target) in &newer.host_ports {
+            if self.host_ports.get(&(*address, *key)) != Some(target) {
+                batch.added(host_port_set(*address), host_port_element(*address, *key, *target));
+            }
+        }
+        for (key, targets) in &self.services {
+            match newer.services.get(key) {
+                Some(now) if now.is_empty() == targets.is_empty() => {}
+                _ if targets.is_empty() => batch.removed(REFUSED, Element::port(key.0, key.1)),
+                _ => {
+                    batch.removed(SERVICES, service_element(*key));
+                    chains_removed.push(Change::ChainRemoved { name: chain_name(*key) });
+                }
+            }
+        }
+        for (key, targets) in &newer.services {
+            let before = self.services.get(key);
+            if before == Some(targets) {
+                continue;
+            }
+            if targets.is_empty() {
+                batch.added(REFUSED, Element::port(key.0, key.1));
+                continue;
+            }
+            if before.is_some_and(|targets| !targets.is_empty()) {
+                changes.push(Change::ChainEmptied { name: chain_name(*key) });
+            } else {
+                changes.push(Change::Chain { name: chain_name(*key), hook: None });
+                batch.added(SERVICES, service_element(*key));
+            }
+            changes.push(rule(chain_name(*key), Vec::new(), Action::Balance(targets.clone())));
+        }
+        // Chains stand before elements name them, and go after no element names them.
+        changes.extend(batch.changes());
+        changes.extend(chains_removed);
+        changes
+    }
+
+    /// Rules that depend on which bridges there are.
+    fn range_rules(&self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for range in &self.ranges {
+            // Bridges route loopback addresses for the host's own clients; nobody else may use that.
+            let matches = vec![Match::InLink(range.link.clone()), Match::Ipv4, Match::DestinationIn(LOOPBACK)];
+            changes.push(rule("guard", matches, Action::Drop));
+        }
+        changes.push(rule("leaving", vec![Match::OutLink("lo".to_owned())], Action::Accept));
+        for range in &self.ranges {
+            let outside = Match::OutLinkNot(range.link.clone());
+            changes.push(rule(
+                "leaving",
+                vec![Match::Ipv4, Match::SourceIn(range.subnet), outside],
+                Action::Masquerade,
+            ));
+            for source in [range.subnet, LOOPBACK] {
+                let back = Match::OutLink(range.link.clone());
+                let matches = vec![back, Match::Ipv4, Match::SourceIn(source), Match::Translated];
+                changes.push(rule("leaving", matches, Action::Masquerade));
+            }
+        }
+        changes
+    }
+}
+
+/// Chains, sets and rules that are always there.
+fn frame() -> Vec<Change> {
+    let base = |name: &str, hook: Hook, priority: i32, translates: bool| Change::Chain {
+        name: name.to_owned(),
+        hook: Some(ChainHook { hook, priority, translates }),
+    };
+    let plain = |name: &str| Change::Chain { name: name.to_owned(), hook: None };
+    let refused = |matches: Vec<Match>, action: Action| rule("refusing".to_owned(), matches, action);
+    vec![
+        Change::Set { name: SERVICES, kind: SetKind::PortChains },
+        Change::Set { name: REFUSED, kind: SetKind::Ports },
+        Change::Set { name: HOST_PORTS, kind: SetKind::PortTargets },
+        Change::Set { name: HOST_ADDRESS_PORTS, kind: SetKind::AddressPortTargets },
+        plain("published"),
+        base("arriving", Hook::Prerouting, -100, true),
+        base("opening", Hook::Output, -100, true),
+        base("leaving", Hook::Postrouting, 100, true),
+        base("guard", Hook::Prerouting, -300, false),
+        base("refusing", Hook::Input, -10, false),
+        rule("published", Vec::new(), Action::TranslateAddressTo(HOST_ADDRESS_PORTS)),
+        rule("published", Vec::new(), Action::TranslateTo(HOST_PORTS)),
+        rule("published", Vec::new(), Action::GotoChainOf(SERVICES)),
+        rule("arriving", to_this_host(), Action::Jump("published".to_owned())),
+        rule("opening", to_this_host(), Action::Jump("published".to_owned())),
+        refused(vec![Match::Transport(PortProtocol::Tcp), Match::PortIn(REFUSED)], Action::Reset),
+        refused(vec![Match::PortIn(REFUSED)], Action::Unreachable),
+    ]
+}
+
+fn to_this_host() -> Vec<Match> {
+    vec![Match::Ipv4, Match::DestinationLocal]
+}
+
+fn rule(chain: impl Into<String>, matches: Vec<Match>, action: Action) -> Change {
+    Change::Rule(Rule { chain: chain.into(), matches, action })
+}
+
+fn chain_name((protocol, port): PortKey) -> String {
+    format!("to_{}_{port}", protocol_name(protocol))
+}
+
+fn service_element(key: PortKey) -> Element {
+    Element::port(key.0, key.1).with(ElementValue::Chain(chain_name(key)))
+}
+
+fn host_port_set(address: Option<Ipv4Addr>) -> &'static str {
+    if address.is_some() { HOST_ADDRESS_PORTS } else { HOST_PORTS }
+}
+
+fn host_port_element(address: Option<Ipv4Addr>, key: PortKey, target: Target) -> Element {
+    Element { address, protocol: key.0, port: key.1, value: ElementValue::Target(target.0, target.1) }
+}
+
+/// Elements by set, removals before additions: a key may move from one value to another.
+#[derive(Default)]
+struct ElementBatch {
+    removed: BTreeMap<&'static str, Vec<Element>>,
+    added: BTreeMap<&'static str, Vec<Element>>,
+}
+
+impl ElementBatch {
+    fn removed(&mut self, set: &'static str, element: Element) {
+        self.removed.entry(set).or_default().push(element);
+    }
+
+    fn added(&mut self, set: &'static str, element: Element) {
+        self.added.entry(set).or_default().push(element);
+    }
+
+    fn changes(self) -> impl Iterator<Item = Change> {
+        let removed = self.removed.into_iter().map(|(set, elements)| Change::ElementsRemoved { set, elements });
+        let added = self.added.into_iter().map(|(set, elements)| Change::Elements { set, elements });
+        removed.chain(added)
+    }
+}

@@ -1,0 +1,16 @@
+//! The kernel's doors: netlink sockets, the encodings of links, routes and rules, namespaces.
+//!
+//! `channel` carries messages and matches answers, `route` and `nftables` turn steps and changes into messages,
+//! `namespace` makes and mounts network namespaces. Everything here is synchronous and belongs to one thread, because a
+//! netlink socket belongs to the namespace where it was made. Leaves every decision to the plan.
+
+mod attribute;
+mod channel;
+mod namespace;
+mod nftables;
+mod route;
+
+pub(super) use channel::{Channel, Refusal};
+pub(super) use namespace::{Namespace, SparePool, mount_namespace, unmount_namespace};
+pub(super) use nftables::{FoundChain, chains, commit, generation};
+pub(super) use route::RouteChannel;

@@ -1,0 +1,171 @@
+//! The routing mesh over several hosts: every host answers, evenly, with the client's address kept.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::fabric::{Fabric, Host, ask, connect, ingress, serve, service, task_address, task_request, within};
+use crate::network::{Networks, Peer};
+
+/// Three hosts with two tasks each, 10.0.0.101 on, all published on port 8080; host 4 is a client and has no daemon.
+struct Mesh {
+    fabric: Fabric,
+    daemons: Vec<Networks>,
+}
+
+impl Mesh {
+    async fn new() -> Self {
+        let fabric = Fabric::new(4);
+        let mut daemons = Vec::new();
+        for host in &fabric.hosts[..3] {
+            let networks = host.start_with_ingress().await;
+            for number in tasks_of(host) {
+                let endpoint = networks.create_endpoint(task_request(number)).await.unwrap();
+                serve(&endpoint, &format!("task{number}"));
+            }
+            networks.set_peers(ingress(), peers_of(&fabric, host)).await.unwrap();
+            daemons.push(networks);
+        }
+        let mesh = Self { fabric, daemons };
+        mesh.publish(&[101, 102, 103, 104, 105, 106]).await;
+        mesh
+    }
+
+    async fn publish(&self, tasks: &[u8]) {
+        for daemon in &self.daemons {
+            daemon.set_services(vec![service(8080, tasks)]).await.unwrap();
+        }
+    }
+
+    fn client(&self) -> &Host {
+        &self.fabric.hosts[3]
+    }
+}
+
+fn tasks_of(host: &Host) -> [u8; 2] {
+    [99 + 2 * host.number, 100 + 2 * host.number]
+}
+
+fn peers_of(fabric: &Fabric, host: &Host) -> Vec<Peer> {
+    let others = fabric.hosts[..3].iter().filter(|other| other.number != host.number);
+    others.map(|other| other.peer(&tasks_of(other).map(task_address))).collect()
+}
+
+fn at(address: impl Into<IpAddr>) -> SocketAddr {
+    SocketAddr::new(address.into(), 8080)
+}
+
+/// Connects `times` from a namespace; how often each task answered, and the clients' addresses that they saw.
+fn answers(namespace: &Path, address: SocketAddr, times: usize) -> (BTreeMap<String, usize>, Vec<String>) {
+    within(namespace, || {
+        let (mut tasks, mut clients) = (BTreeMap::new(), Vec::new());
+        for _ in 0..times {
+            for greeting in [connect(address).unwrap().1, ask(address).unwrap()] {
+                let (task, client) = greeting.split_once(' ').unwrap();
+                *tasks.entry(task.to_owned()).or_insert(0) += 1;
+                clients.push(client.to_owned());
+            }
+        }
+        clients.sort();
+        clients.dedup();
+        (tasks, clients)
+    })
+}
+
+#[tokio::test]
+async fn every_host_reaches_all_tasks_evenly_and_keeps_the_client() {
+    let mesh = Mesh::new().await;
+    for host in &mesh.fabric.hosts[..3] {
+        let (tasks, clients) = answers(&mesh.client().namespace, at(host.address()), 12);
+        assert_eq!(tasks.len(), 6, "host {}: {tasks:?}", host.number);
+        assert!(tasks.values().all(|count| *count == 4), "host {}: {tasks:?}", host.number);
+        assert_eq!(clients, ["192.168.77.4"], "host {}", host.number);
+    }
+}
+
+#[tokio::test]
+async fn hosts_reach_tasks_by_every_address_of_their_own() {
+    let mesh = Mesh::new().await;
+    for host in &mesh.fabric.hosts[..3] {
+        let (tasks, clients) = answers(&host.namespace, at(Ipv4Addr::LOCALHOST), 6);
+        assert_eq!((tasks.len(), clients), (6, vec![host.node_address().to_string()]), "{tasks:?}");
+        let (tasks, clients) = answers(&host.namespace, at(host.address()), 6);
+        assert_eq!((tasks.len(), clients), (6, vec![host.address().to_string()]), "{tasks:?}");
+        let next = &mesh.fabric.hosts[usize::from(host.number % 3)];
+        let (tasks, clients) = answers(&host.namespace, at(next.address()), 6);
+        assert_eq!((tasks.len(), clients), (6, vec![host.address().to_string()]), "{tasks:?}");
+    }
+}
+
+#[tokio::test]
+async fn containers_reach_the_mesh_their_host_and_the_world() {
+    let mesh = Mesh::new().await;
+    let host = &mesh.fabric.hosts[0];
+    let inside = host.exec_root.join("netns/task101");
+    // Its own host, itself among the tasks, and another host, which sees this host as the client.
+    let (tasks, _) = answers(&inside, at(host.address()), 6);
+    assert_eq!(tasks.len(), 6, "{tasks:?}");
+    let (tasks, clients) = answers(&inside, at(mesh.fabric.hosts[1].address()), 6);
+    assert_eq!((tasks.len(), clients), (6, vec![host.address().to_string()]), "{tasks:?}");
+}
+
+#[tokio::test]
+async fn removed_tasks_get_no_new_connection_and_keep_the_old() {
+    let mesh = Mesh::new().await;
+    let address = at(mesh.fabric.hosts[0].address());
+    let open = within(&mesh.client().namespace, || (0..6).map(|_| connect(address).unwrap()).collect::<Vec<_>>());
+    mesh.publish(&[101, 103, 105]).await;
+    let (tasks, _) = answers(&mesh.client().namespace, address, 12);
+    assert_eq!(tasks.keys().collect::<Vec<_>>(), ["task101", "task103", "task105"]);
+    for (mut stream, greeting) in open {
+        stream.write_all(b"still here").unwrap();
+        let mut buffer = [0; 10];
+        std::io::Read::read_exact(&mut stream, &mut buffer).unwrap_or_else(|error| panic!("{greeting}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn a_service_without_tasks_refuses_at_once() {
+    let mesh = Mesh::new().await;
+    mesh.publish(&[]).await;
+    for host in &mesh.fabric.hosts[..3] {
+        let begin = Instant::now();
+        within(&mesh.client().namespace, || {
+            assert_eq!(connect(at(host.address())).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+            assert_eq!(ask(at(host.address())).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        });
+        assert!(begin.elapsed() < Duration::from_secs(1));
+        within(&host.namespace, || {
+            assert_eq!(connect(at(Ipv4Addr::LOCALHOST)).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        });
+    }
+    mesh.publish(&[106]).await;
+    let (tasks, _) = answers(&mesh.client().namespace, at(mesh.fabric.hosts[0].address()), 2);
+    assert_eq!(tasks.keys().collect::<Vec<_>>(), ["task106"]);
+}
+
+#[tokio::test]
+async fn a_task_moves_between_hosts_with_its_address() {
+    let mesh = Mesh::new().await;
+    let [from, to] = [0, 1].map(|index: usize| (&mesh.fabric.hosts[index], &mesh.daemons[index]));
+    from.1.remove_endpoint("task101").await.unwrap();
+    let endpoint = to.1.create_endpoint(task_request(101)).await.unwrap();
+    serve(&endpoint, "moved");
+    let moved = |host: &Host| match host.number {
+        1 => host.peer(&[task_address(102)]),
+        2 => host.peer(&[task_address(101), task_address(103), task_address(104)]),
+        _ => host.peer(&tasks_of(host).map(task_address)),
+    };
+    for (host, daemon) in mesh.fabric.hosts.iter().zip(&mesh.daemons) {
+        let others = mesh.fabric.hosts[..3].iter().filter(|other| other.number != host.number);
+        daemon.set_peers(ingress(), others.map(moved).collect()).await.unwrap();
+    }
+    mesh.publish(&[101]).await;
+    for host in &mesh.fabric.hosts[..3] {
+        let (tasks, clients) = answers(&mesh.client().namespace, at(host.address()), 2);
+        assert_eq!(tasks.keys().collect::<Vec<_>>(), ["moved"], "host {}", host.number);
+        assert_eq!(clients, ["192.168.77.4"]);
+    }
+}
