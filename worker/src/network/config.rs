@@ -75,9 +75,19 @@ impl Tag {
         format!("sx{self}-{vni:x}")
     }
 
-    /// The host's end of a container's interface.
-    pub(super) fn endpoint_link(self, container: &str, position: usize) -> String {
-        format!("sv{self}{:06x}{position:x}", stable_hash(container.as_bytes()) & 0xff_ffff)
+    /// The host's end of a container's interface, by a number that no living endpoint of this daemon has.
+    pub(super) fn endpoint_link(self, number: u32, position: usize) -> String {
+        format!("sv{self}{:06x}{position:x}", number & 0xff_ffff)
+    }
+
+    /// The number in the name of a container's link.
+    pub(super) fn endpoint_number(self, link: &str) -> Option<u32> {
+        u32::from_str_radix(link.strip_prefix(&format!("sv{self}"))?.get(..6)?, 16).ok()
+    }
+
+    /// The group of links that are to be deleted.
+    pub(super) fn retired_group(self) -> u32 {
+        0x5a00_0000 | self.0
     }
 
     /// Whether a link carries this daemon's tag.
@@ -123,9 +133,11 @@ mod tests {
     fn names_fit_and_tell_daemons_apart() {
         let (one, other) = (Tag::of_path(Path::new("/run/shoal")), Tag::of_path(Path::new("/run/shoal2")));
         assert_ne!(one, other);
-        for name in [one.local_bridge(), one.overlay_bridge(0xff_ffff), one.vxlan(0xff_ffff), one.endpoint_link("c", 9)]
+        for name in
+            [one.local_bridge(), one.overlay_bridge(0xff_ffff), one.vxlan(0xff_ffff), one.endpoint_link(u32::MAX, 9)]
         {
             assert!(name.len() <= 15, "{name}");
+            assert_eq!(one.endpoint_number(&name).is_some(), name.starts_with("sv"));
             assert!(one.owns_link(&name) && !other.owns_link(&name), "{name}");
         }
     }

@@ -12,7 +12,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use super::NetworkError;
 use super::firewall::Transaction;
 use super::netlink::{
-    Channel, Namespace, Refusal, RouteChannel, SparePool, commit, mount_namespace, unmount_namespace,
+    Channel, Namespace, Reaper, Refusal, RouteChannel, SparePool, commit, mount_namespace, unmount_namespace,
 };
 use super::plan::{NetworkPlan, Place, Step};
 
@@ -22,13 +22,17 @@ pub(super) struct Executor {
     pub(super) routes: RouteChannel,
     firewall: Channel,
     spares: SparePool,
+    reaper: Reaper,
 }
 
 impl Executor {
-    /// Opens them in the calling thread's network namespace.
-    pub(super) fn open(spare_namespaces: usize) -> io::Result<Self> {
+    /// Opens them in the calling thread's network namespace, and deletes what a former run retired.
+    pub(super) fn open(spare_namespaces: usize, retired_group: u32) -> io::Result<Self> {
+        let reaper = Reaper::start(retired_group)?;
+        reaper.wait()?;
         Ok(Self {
-            routes: RouteChannel::open()?,
+            routes: RouteChannel::open(retired_group)?,
+            reaper,
             firewall: Channel::open(NETLINK_NETFILTER)?,
             spares: SparePool::start(spare_namespaces)?,
         })
@@ -45,6 +49,11 @@ impl Executor {
             let step = step.map_or_else(|| "reach the kernel".to_owned(), |(_, step)| step.to_string());
             NetworkError::Kernel { step, source: refusal.error }
         })
+    }
+
+    /// Waits until retired links are deleted.
+    pub(super) fn wait_for_retired(&mut self) -> Result<(), NetworkError> {
+        self.reaper.wait().map_err(|source| NetworkError::Kernel { step: "delete retired links".to_owned(), source })
     }
 
     /// Performs a transaction on the host's table.
@@ -93,6 +102,9 @@ impl Executor {
             }
         }
         self.routes.flush()?;
+        if plan.steps.iter().any(|(_, step)| matches!(step, Step::PortRetired { .. })) {
+            self.reaper.call()?;
+        }
         inside.as_mut().map_or(Ok(()), |namespace| namespace.routes.flush())
     }
 }

@@ -35,3 +35,6 @@ pub(super) const UNDERLAY_MTU_MAX: u32 = 1500;
 
 /// Characters of a container's id: it names files.
 pub(super) const CONTAINER_ID_LENGTH_MAX: usize = 128;
+
+/// Interfaces of one container: their place is one digit of a link's name.
+pub(super) const ATTACHMENTS_MAX: usize = 16;

@@ -9,7 +9,7 @@ use shoal_proto::model::Cidr;
 
 use super::start::link_names;
 use super::{Actor, ipv4};
-use crate::network::limits::CONTAINER_ID_LENGTH_MAX;
+use crate::network::limits::{ATTACHMENTS_MAX, CONTAINER_ID_LENGTH_MAX};
 use crate::network::plan::{
     EndpointPlace, Interface, InterfaceRole, Leftovers, endpoint_plan, endpoint_removal, network_removal, sweep_plan,
 };
@@ -106,7 +106,7 @@ impl Actor {
         self.peers.clear();
         self.remove_table()?;
         self.sweep()?;
-        let bridge = Leftovers { links: vec![self.bridge.name.clone()], namespaces: Vec::new() };
+        let bridge = Leftovers { links: vec![self.bridge.name.clone()], ..Leftovers::default() };
         self.executor.perform(&sweep_plan(&bridge))?;
         self.files.remove_all()
     }
@@ -137,24 +137,44 @@ impl Actor {
             files.insert(placed.place.namespace.clone());
             named.extend(placed.place.interfaces.iter().map(|one| one.link.clone()));
         }
+        self.executor.wait_for_retired()?;
         let links = link_names(&mut self.executor)?;
+        let unnamed = links.into_iter().filter(|name| self.tag.owns_link(name) && !named.contains(name));
+        let (ports, links) = unnamed.partition(|name| self.tag.endpoint_number(name).is_some());
         let leftovers = Leftovers {
-            links: links.into_iter().filter(|name| self.tag.owns_link(name) && !named.contains(name)).collect(),
+            ports,
+            links,
             namespaces: self.files.namespace_files()?.into_iter().filter(|file| !files.contains(file)).collect(),
         };
-        self.executor.perform(&sweep_plan(&leftovers))
+        self.executor.perform(&sweep_plan(&leftovers))?;
+        self.executor.wait_for_retired()
     }
 
     fn place_endpoint(&mut self, request: &EndpointRequest) -> Result<EndpointPlace, NetworkError> {
         let mut interfaces = Vec::new();
+        let number = self.next_number();
         for (position, attachment) in request.attachments.iter().enumerate() {
-            let link = self.tag.endpoint_link(&request.container_id, position);
+            let link = self.tag.endpoint_link(number, position);
             interfaces.push(match attachment.network {
                 AttachmentNetwork::Bridge => self.bridge_interface(attachment, link)?,
                 AttachmentNetwork::Overlay(_) => self.overlay_interface(attachment, link)?,
             });
         }
         Ok(EndpointPlace { namespace: self.files.namespace(&request.container_id), interfaces })
+    }
+
+    /// A number for links' names that is not in use. Numbers come back late, after links that were retired are deleted.
+    fn next_number(&mut self) -> u32 {
+        let mut living = BTreeSet::new();
+        for interface in self.endpoints.values().flat_map(|placed| &placed.place.interfaces) {
+            living.extend(self.tag.endpoint_number(&interface.link));
+        }
+        loop {
+            self.last_number = self.last_number.wrapping_add(1) & 0xff_ffff;
+            if !living.contains(&self.last_number) {
+                return self.last_number;
+            }
+        }
     }
 
     fn bridge_interface(&mut self, attachment: &Attachment, link: String) -> Result<Interface, NetworkError> {
@@ -243,6 +263,13 @@ fn check(request: &EndpointRequest) -> Result<(), NetworkError> {
             field: "container id",
             value: id.clone(),
             remedy: "give 1 to 128 letters, digits, dots, dashes or underscores",
+        });
+    }
+    if request.attachments.len() > ATTACHMENTS_MAX {
+        return Err(NetworkError::Invalid {
+            field: "attachments",
+            value: request.attachments.len().to_string(),
+            remedy: "give at most 16 networks",
         });
     }
     for attachment in &request.attachments {

@@ -50,6 +50,8 @@ pub(super) struct Actor {
     bridge: LocalBridge,
     networks: BTreeMap<NetworkId, PlacedNetwork>,
     endpoints: BTreeMap<String, PlacedEndpoint>,
+    /// In the name of the last endpoint's links.
+    last_number: u32,
     held_ports: HashMap<String, Vec<HeldPort>>,
     /// What the kernel was told; unknown after a restart until asked.
     peers: BTreeMap<NetworkId, PeerTable>,

@@ -49,20 +49,24 @@ impl Actor {
         let tag = config.tag();
         let files = StateFiles::open(&config.exec_root)?;
         let state = files.load()?;
-        let mut executor = Executor::open(config.spare_namespaces).map_err(kernel("open netlink sockets"))?;
+        let mut executor =
+            Executor::open(config.spare_namespaces, tag.retired_group()).map_err(kernel("open netlink sockets"))?;
         let bridge = local_bridge(&config, &state, &mut executor)?;
         let present = link_names(&mut executor)?;
         // Written down first: a daemon that dies here finds its subnet again.
         files.save(&NetworkState { bridge_subnet: Some(bridge.subnet), ..state.clone() })?;
         executor.perform(&bridge_plan(&bridge.name, bridge.gateway, bridge.mtu, &present))?;
         let networks = state.networks.into_iter().filter(|(_, network)| present.contains(&network.bridge)).collect();
+        let endpoints = files.load_endpoints()?;
+        let links = endpoints.values().flat_map(|placed| &placed.place.interfaces).map(|one| one.link.as_str());
         let mut actor = Self {
+            last_number: links.filter_map(|link| tag.endpoint_number(link)).max().unwrap_or_default(),
             tag,
             inbox,
             executor,
             bridge,
             networks,
-            endpoints: files.load_endpoints()?,
+            endpoints,
             files,
             held_ports: HashMap::new(),
             peers: BTreeMap::new(),

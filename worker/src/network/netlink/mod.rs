@@ -8,9 +8,11 @@ mod attribute;
 mod channel;
 mod namespace;
 mod nftables;
+mod reaper;
 mod route;
 
 pub(super) use channel::{Channel, Refusal};
 pub(super) use namespace::{Namespace, SparePool, mount_namespace, unmount_namespace};
 pub(super) use nftables::{FoundChain, chains, commit, generation};
+pub(super) use reaper::Reaper;
 pub(super) use route::RouteChannel;

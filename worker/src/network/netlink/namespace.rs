@@ -53,7 +53,7 @@ impl Namespace {
     fn of_this_thread() -> io::Result<Self> {
         Ok(Self {
             handle: File::open("/proc/thread-self/ns/net")?.into(),
-            routes: RouteChannel::open()?,
+            routes: RouteChannel::open(0)?,
             firewall: Channel::open(NETLINK_NETFILTER)?,
         })
     }

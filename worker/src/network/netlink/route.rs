@@ -10,8 +10,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage,
+    BridgePortState, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, InfoVxlan,
+    LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteScope, RouteType};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
@@ -33,12 +33,15 @@ pub(in crate::network) struct RouteChannel {
     queued: Vec<Request<RouteNetlinkMessage>>,
     /// For each queued request, the position of its step in the plan.
     origins: Vec<usize>,
+    /// The group of links that are to be deleted together.
+    retired_group: u32,
 }
 
 impl RouteChannel {
-    /// Opens a channel in the calling thread's network namespace.
-    pub(in crate::network) fn open() -> io::Result<Self> {
+    /// Opens a channel in the calling thread's network namespace. Retired links go to a group of this number.
+    pub(in crate::network) fn open(retired_group: u32) -> io::Result<Self> {
         Ok(Self {
+            retired_group,
             channel: Channel::open(NETLINK_ROUTE)?,
             indexes: HashMap::from([("lo".to_owned(), 1)]),
             queued: Vec::new(),
@@ -87,6 +90,14 @@ impl RouteChannel {
         })
     }
 
+    /// Deletes all retired links; none is no error.
+    pub(in crate::network) fn delete_retired(&mut self) -> io::Result<()> {
+        let mut group = LinkMessage::default();
+        group.attributes.push(LinkAttribute::Group(self.retired_group));
+        let request = request(RouteNetlinkMessage::DelLink(group), 0, &[ENODEV]);
+        self.channel.perform(vec![request]).map_err(|refusal| refusal.error)
+    }
+
     fn requests(
         &mut self,
         step: &Step,
@@ -124,6 +135,14 @@ impl RouteChannel {
             Step::LinkRemoved { name } => {
                 self.indexes.remove(name);
                 vec![request(RouteNetlinkMessage::DelLink(link(name, None)), 0, &[ENODEV])]
+            }
+            Step::PortRetired { name } => {
+                self.indexes.remove(name);
+                let mut grouped = link(name, None);
+                grouped.attributes.push(LinkAttribute::Group(self.retired_group));
+                let disabled = port_settings(name, vec![InfoBridgePort::State(BridgePortState::Disabled)]);
+                let request = |message| request(RouteNetlinkMessage::NewLink(message), 0, &[ENODEV]);
+                vec![request(disabled), request(grouped)]
             }
             Step::Route(route) => {
                 let message = RouteNetlinkMessage::NewRoute(self.route(route)?);
@@ -194,6 +213,10 @@ fn port_options(name: &str, port: Port) -> LinkMessage {
     if port == Port::Stated {
         options.extend([InfoBridgePort::Learning(false), InfoBridgePort::UnicastFlood(false)]);
     }
+    port_settings(name, options)
+}
+
+fn port_settings(name: &str, options: Vec<InfoBridgePort>) -> LinkMessage {
     let mut message = link(name, None);
     message.attributes.push(LinkAttribute::LinkInfo(vec![
         LinkInfo::PortKind(InfoPortKind::Bridge),

@@ -91,7 +91,7 @@ pub(in crate::network) fn endpoint_removal(place: &EndpointPlace) -> NetworkPlan
             plan.host(Step::RouteRemoved(route));
             plan.host(Step::NeighbourRemoved { link: interface.bridge.clone(), address: interface.address.address });
         }
-        plan.host(Step::LinkRemoved { name: interface.link.clone() });
+        plan.host(Step::PortRetired { name: interface.link.clone() });
     }
     plan.host(Step::NamespaceRemoved { path: place.namespace.clone() });
     plan

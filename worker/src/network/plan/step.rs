@@ -66,6 +66,11 @@ pub(in crate::network) enum Step {
     LinkRemoved {
         name: String,
     },
+    /// A port carries nothing any more, and its link is deleted soon, together with others: deleting takes the kernel
+    /// tens of milliseconds, for one link as for many.
+    PortRetired {
+        name: String,
+    },
     Address {
         link: String,
         address: Cidr,
@@ -201,6 +206,7 @@ impl fmt::Display for Step {
             }
             Self::LinkUp { name } => write!(out, "raise link {name}"),
             Self::LinkRemoved { name } => write!(out, "delete link {name}"),
+            Self::PortRetired { name } => write!(out, "retire port {name}"),
             Self::Address { link, address } => write!(out, "add address {address} dev {link}"),
             Self::Route(route) => write!(out, "add route {route}"),
             Self::RouteRemoved(route) => write!(out, "delete route {route}"),
