@@ -1,3 +1,5 @@
+//! Every error as a person sees it: exit code, text, causes and hint, in snapshots.
+
 use std::io;
 
 use hyper::client::conn::http1::handshake;

@@ -1,3 +1,5 @@
+//! Verdicts and lines of progress over made-up answers of the API.
+
 use shoal_api::types::{
     Empty, JobStatus, ReplicatedJob, ReplicatedService, ServiceMode, TaskStatus, Timestamp, UpdateStatus, Version,
 };
