@@ -35,21 +35,30 @@ pub struct PullOptions {
 }
 
 /// Credentials for a registry, as in Docker's `X-Registry-Auth`.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct RegistryAuth {
     /// User.
     pub username: String,
     /// Password.
     pub password: String,
     /// A refresh token that the registry's token service gave earlier.
-    #[serde(rename = "identitytoken")]
     pub identity_token: String,
     /// A bearer token to send as it is.
-    #[serde(rename = "registrytoken")]
     pub registry_token: String,
+}
+
+/// The JSON within `X-Registry-Auth`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct AuthDocument {
+    username: String,
+    password: String,
     /// User and password in one, as docker's configuration file keeps them.
     auth: String,
+    #[serde(rename = "identitytoken")]
+    identity_token: String,
+    #[serde(rename = "registrytoken")]
+    registry_token: String,
 }
 
 impl RegistryAuth {
@@ -77,14 +86,13 @@ impl RegistryAuth {
                 }
             })
             .collect();
-        let mut auth: Self = serde_json::from_slice(&BASE64.decode(portable).ok()?).ok()?;
-        if auth.username.is_empty() && !auth.auth.is_empty() {
-            let pair = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(&auth.auth).ok()?).ok()?;
-            let (username, password) = pair.split_once(':')?;
-            auth.username = username.into();
-            auth.password = password.into();
+        let document: AuthDocument = serde_json::from_slice(&BASE64.decode(portable).ok()?).ok()?;
+        let AuthDocument { mut username, mut password, auth: packed, identity_token, registry_token } = document;
+        if username.is_empty() && !packed.is_empty() {
+            let pair = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(&packed).ok()?).ok()?;
+            (username, password) = pair.split_once(':').map(|(name, word)| (name.to_owned(), word.to_owned()))?;
         }
-        auth.auth = String::new();
+        let auth = Self { username, password, identity_token, registry_token };
         (!auth.is_empty()).then_some(auth)
     }
 

@@ -113,6 +113,8 @@ impl Snapshot {
         let mut record = image.record();
         record.repo_tags = tagged.into_iter().map(Reference::familiar).collect();
         record.repo_digests = digested.into_iter().map(Reference::familiar).collect();
+        record.repo_tags.sort();
+        record.repo_digests.sort();
         Some(record)
     }
 

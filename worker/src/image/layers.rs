@@ -4,7 +4,13 @@
 //! implies without naming them take their owner and mode from the layers below. The folder's name is short, since all
 //! layers of an image must fit into the options of one mount; the whole chain id stands in `layer.json`.
 
-use std::{fs, os::fd::AsFd as _, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs,
+    os::fd::AsFd as _,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +72,30 @@ pub(super) fn check(paths: &Paths, chain_id: &Digest) -> Result<(), ImageError> 
     let missing = || ImageError::Damaged { path: folder(paths, chain_id), reason: "the layer is missing".into() };
     let file = find(paths, chain_id)?;
     if file.is_some() && diff(paths, chain_id).is_dir() { Ok(()) } else { Err(missing()) }
+}
+
+/// Whose turn it is to make which layer: two pulls that share one must not both fetch it.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    by_chain: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+impl Turns {
+    /// Waits for the turn to make a layer; it ends when the value is dropped. Whoever makes a layer may wait for the
+    /// turn of one below it, never of one above, so that nobody waits in a circle.
+    pub(super) async fn take(&self, chain_id: &Digest) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut by_chain = self.by_chain.lock().unwrap_or_else(PoisonError::into_inner);
+            by_chain.retain(|_, turn| turn.strong_count() > 0);
+            let known = by_chain.get(chain_id).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let turn = Arc::default();
+                by_chain.insert(chain_id.clone(), Arc::downgrade(&turn));
+                turn
+            })
+        };
+        turn.lock_owned().await
+    }
 }
 
 /// Puts an unpacked tree (`<unfinished>/diff`) in its place, synced. The caller holds the layer's turn.

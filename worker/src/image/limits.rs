@@ -38,6 +38,8 @@ pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const ATTEMPTS_MAX: u32 = 5;
 /// Attempts to connect to a registry: short, since a local image may serve instead.
 pub(super) const CONNECT_ATTEMPTS_MAX: u32 = 2;
+/// Times that corrupt content is asked for: the line may be at fault, but a registry that has it wrong stays wrong.
+pub(super) const CORRUPT_ATTEMPTS_MAX: u32 = 2;
 /// First pause between attempts; doubled each time.
 pub(super) const BACKOFF_FIRST: Duration = Duration::from_millis(200);
 /// Longest pause between attempts.

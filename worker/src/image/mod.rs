@@ -18,35 +18,44 @@
 //! Invariants: content is never used before its digest was verified; what is in its place is complete (unfinished work
 //! lives in `ingest`, and is renamed when synced); what no image names and no running operation leases is removed.
 
-#![allow(dead_code)]
-
 mod config;
 mod digest;
 mod error;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod index;
+mod install;
 mod layers;
 mod leases;
 mod limits;
 mod list;
+mod load;
+mod manifest;
 mod platform;
 mod progress;
 mod pull;
 mod record;
 mod reference;
+mod registry;
 mod removal;
 mod rootfs;
 mod store;
+mod unpack;
 
 pub use config::{PullOptions, RegistryAuth, StoreConfig};
 pub use digest::{Digest, DigestError, ImageId};
 pub use error::{ErrorKind, ImageError, SharedSource};
 pub use list::ImageFilters;
+pub use load::Loaded;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Counter, Progress, Status};
-pub use pull::{Distribution, Loaded};
+pub use pull::{Distribution, PulledImage};
 pub use record::{ContainerConfig, Descriptor, Healthcheck, HistoryEntry, ImageRecord};
 pub use reference::{Reference, ReferenceError};
 pub use removal::Removed;
 pub use rootfs::Rootfs;
-pub use store::{ImageStore, PulledImage};
+pub use store::ImageStore;
+
+#[cfg(test)]
+mod tests;

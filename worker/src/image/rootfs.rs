@@ -51,11 +51,6 @@ impl Uses {
         Ok(Self { by_container: Mutex::new(by_container) })
     }
 
-    /// Some container that uses the image.
-    pub(super) fn user_of(&self, id: &ImageId) -> Option<String> {
-        self.lock().iter().filter(|(_, image)| *image == id).map(|(container, _)| container.clone()).min()
-    }
-
     pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, ImageId>> {
         self.by_container.lock().unwrap_or_else(PoisonError::into_inner)
     }

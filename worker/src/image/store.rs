@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
 use super::{
     config::{RegistryPolicy, StoreConfig},
     digest::{Digest, ImageId},
@@ -16,8 +18,10 @@ use super::{
     index::{Index, Snapshot},
     layers,
     leases::Leases,
+    pull::Pulls,
     record::ImageRecord,
     reference::Reference,
+    registry::Transport,
     rootfs::Uses,
 };
 
@@ -33,20 +37,13 @@ pub(super) struct Inner {
     pub(super) index: Index,
     pub(super) leases: Leases,
     pub(super) uses: Uses,
+    pub(super) turns: layers::Turns,
+    pub(super) pulls: Pulls,
+    pub(super) transport: Arc<Transport>,
+    /// Running pulls and loads, and the end of them all.
+    pub(super) jobs: TaskTracker,
+    pub(super) stop: CancellationToken,
     policy: RwLock<Arc<RegistryPolicy>>,
-}
-
-/// A pull's outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PulledImage {
-    /// The image.
-    pub id: ImageId,
-    /// What the name stands for in the registry: the digest of its manifest or index.
-    pub digest: Digest,
-    /// The familiar name that was pulled.
-    pub name: String,
-    /// The store had it already.
-    pub up_to_date: bool,
 }
 
 impl ImageStore {
@@ -63,7 +60,18 @@ impl ImageStore {
         }
         let index = Index::open(&paths)?;
         let uses = Uses::open(&paths)?;
-        let inner = Inner { paths, index, leases: Leases::default(), uses, policy: RwLock::new(Arc::new(policy)) };
+        let inner = Inner {
+            paths,
+            index,
+            leases: Leases::default(),
+            uses,
+            turns: layers::Turns::default(),
+            pulls: Pulls::default(),
+            transport: Arc::default(),
+            jobs: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            policy: RwLock::new(Arc::new(policy)),
+        };
         inner.sweep()?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -76,6 +84,13 @@ impl ImageStore {
         let policy = Arc::new(RegistryPolicy::parse(insecure_registries, mirrors)?);
         *self.inner.policy.write().unwrap_or_else(PoisonError::into_inner) = policy;
         Ok(())
+    }
+
+    /// Stops all pulls and loads, and waits until they have removed what they left. Later ones are refused.
+    pub async fn close(&self) {
+        self.inner.stop.cancel();
+        self.inner.jobs.close();
+        self.inner.jobs.wait().await;
     }
 
     /// The image of this name, id, or beginning of an id.
