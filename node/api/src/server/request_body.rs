@@ -60,6 +60,9 @@ fn describe(error: &DecodeError, length: usize) -> String {
             format!("unexpected content after JSON: {source}")
         }
         DecodeError::Syntax(source) => format!("invalid JSON: {source}"),
-        DecodeError::Field { path, source } => format!("invalid JSON: field {path}: {source}"),
+        // The empty word, which Go writes for "not chosen", is no advice.
+        DecodeError::Field { path, source } => {
+            format!("invalid JSON: field {path}: {source}").replace("expected one of ``, ", "expected one of ")
+        }
     }
 }
