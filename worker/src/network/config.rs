@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use shoal_proto::model::{Cidr, NodeId};
 
@@ -17,12 +18,12 @@ pub struct NetworkConfig {
     pub bridge_subnet: Option<Cidr>,
     /// This node. Daemons of one swarm answer a port starting at different backends because of it.
     pub node_id: NodeId,
-    /// UDP port of overlay traffic, 4789 by custom.
-    pub data_path_port: u16,
     /// This host's address for overlay traffic.
     pub data_path_addr: IpAddr,
     /// Holds `netns/` (one bind-mounted file an endpoint) and `network.json` (what the kernel was told).
     pub exec_root: PathBuf,
+    /// How often the kernel's ruleset is compared with what it was told.
+    pub verify_period: Duration,
     /// Namespaces made ahead of need; zero makes each when it is asked for.
     pub spare_namespaces: usize,
 }
@@ -35,9 +36,9 @@ impl NetworkConfig {
             bridge_name: None,
             bridge_subnet: None,
             node_id,
-            data_path_port: 4789,
             data_path_addr,
             exec_root,
+            verify_period: super::limits::VERIFY_PERIOD,
             spare_namespaces: super::limits::SPARE_NAMESPACES,
         }
     }

@@ -17,6 +17,8 @@ pub struct NetworkPlanInput {
     pub id: NetworkId,
     /// VXLAN network identifier, 1 to 16,777,215.
     pub vni: u32,
+    /// UDP port of its traffic between hosts, 4789 by custom; the same on all hosts.
+    pub data_path_port: u16,
     /// All its addresses (IPv4).
     pub subnet: Cidr,
     /// What it is for.

@@ -1,7 +1,6 @@
 //! Why the data path could not be made as wished: by cause, with what the reader can do about it.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use shoal_proto::model::{Cidr, NetworkId, PortProtocol};
@@ -46,9 +45,6 @@ pub enum NetworkError {
     /// Every candidate for the bridge's subnet meets a route.
     #[error("every subnet from 172.17.0.0/16 to 172.31.0.0/16 meets a route of this host: set the bridge's subnet")]
     NoFreeSubnet,
-    /// No link of this namespace has the data path address.
-    #[error("no interface has the data path address {0}: set one that this host has")]
-    NoUnderlay(IpAddr),
     /// The kernel refused a step.
     #[error("failed to {step}")]
     Kernel {

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::net::IpAddr;
 use std::path::Path;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -54,6 +55,13 @@ impl Executor {
     /// Waits until retired links are deleted.
     pub(super) fn wait_for_retired(&mut self) -> Result<(), NetworkError> {
         self.reaper.wait().map_err(|source| NetworkError::Kernel { step: "delete retired links".to_owned(), source })
+    }
+
+    /// Has the connections to addresses that are gone forgotten soon.
+    pub(super) fn forget_connections(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        if let Err(error) = self.reaper.forget(addresses) {
+            tracing::warn!(%error, "connections to addresses that are gone stay until they end");
+        }
     }
 
     /// Performs a transaction on the host's table.

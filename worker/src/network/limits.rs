@@ -30,8 +30,8 @@ pub(super) const REQUESTS_A_DATAGRAM: usize = 200;
 /// Seconds that the kernel may take for an answer: a socket that waits longer has lost one.
 pub(super) const ANSWER_SECONDS_MAX: i64 = 10;
 
-/// Bytes of a packet where the underlay is loopback: what every real link takes.
-pub(super) const UNDERLAY_MTU_MAX: u32 = 1500;
+/// Bytes of a packet where the underlay does not say: what every usual link takes.
+pub(super) const UNDERLAY_MTU_USUAL: u32 = 1500;
 
 /// Characters of a container's id: it names files.
 pub(super) const CONTAINER_ID_LENGTH_MAX: usize = 128;

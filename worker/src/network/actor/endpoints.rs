@@ -78,6 +78,7 @@ impl Actor {
             self.endpoints.insert(container.to_owned(), known);
             return Err(error);
         }
+        self.forget_connections(known.place.interfaces.iter().map(|one| one.address.address));
         self.files.remove_endpoint(container)
     }
 

@@ -21,7 +21,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::config::Tag;
 use super::executor::Executor;
 use super::handle::Command;
-use super::limits::VERIFY_PERIOD;
 use super::plan::{PeerTable, PlacedNetwork};
 use super::ports::HeldPort;
 use super::state::{NetworkState, PlacedEndpoint, StateFiles};
@@ -53,7 +52,7 @@ pub(super) struct Actor {
     /// In the name of the last endpoint's links.
     last_number: u32,
     held_ports: HashMap<String, Vec<HeldPort>>,
-    /// What the kernel was told; unknown after a restart until asked.
+    /// What the kernel was told; of a network without entry it is unknown, because telling it failed half-way.
     peers: BTreeMap<NetworkId, PeerTable>,
     rules: rules::KnownRules,
 }
@@ -61,7 +60,7 @@ pub(super) struct Actor {
 impl Actor {
     /// Serves commands until every handle is gone. What stands in the kernel stays.
     pub(super) async fn run(mut self) {
-        let mut verify = interval(VERIFY_PERIOD);
+        let mut verify = interval(self.config.verify_period);
         verify.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -94,7 +93,8 @@ impl Actor {
 
     /// Bytes that a packet of containers may have on the underlay's link, tunnel included.
     fn underlay_mtu(&mut self) -> Result<u32, NetworkError> {
-        start::underlay_mtu(&mut self.executor, self.config.data_path_addr)
+        let link = start::underlay_link(&mut self.executor, self.config.data_path_addr)?;
+        Ok(start::underlay_mtu(link.as_ref()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use shoal_proto::model::NetworkId;
 
-use super::start::{kernel, link_names};
+use super::start::{kernel, link_names, underlay_link};
 use super::{Actor, ipv4};
 use crate::network::limits::{VXLAN_OVERHEAD_V4, VXLAN_OVERHEAD_V6};
 use crate::network::plan::{PeerTable, PlacedNetwork, Underlay, network_plan, network_removal, peer_plan};
@@ -29,13 +29,15 @@ impl Actor {
         self.networks.insert(id, placed.clone());
         self.files.save(&self.state())?;
         let present = link_names(&mut self.executor)?;
-        let underlay = Underlay { local: self.config.data_path_addr, port: self.config.data_path_port };
+        let address = self.config.data_path_addr;
+        let local = underlay_link(&mut self.executor, address)?.map(|_| address);
+        let underlay = Underlay { local, port: placed.wish.data_path_port };
         let made = self.executor.perform(&network_plan(&placed, underlay, &present));
         if let Err(error) = made.and_then(|()| self.update_rules()) {
             self.forget_network(&placed)?;
             return Err(error);
         }
-        Ok(())
+        self.recall_peers(&placed)
     }
 
     pub(super) fn remove_network(&mut self, id: NetworkId) -> Result<(), NetworkError> {
@@ -65,7 +67,9 @@ impl Actor {
         // Unknown until it is done: a plan cut off leaves some of each.
         self.peers.remove(&id);
         self.executor.perform(&peer_plan(&network, &old, &new))?;
+        let gone: Vec<IpAddr> = old.into_keys().filter(|address| !new.contains_key(address)).collect();
         self.peers.insert(id, new);
+        self.forget_connections(gone);
         Ok(())
     }
 
@@ -124,7 +128,16 @@ impl Actor {
             .map(|one| one.address.address)
     }
 
-    /// What a former run told the kernel: a MAC tells the address.
+    /// Learns what a former run told the kernel of a network's peers, where that is not known.
+    pub(super) fn recall_peers(&mut self, network: &PlacedNetwork) -> Result<(), NetworkError> {
+        if !self.peers.contains_key(&network.wish.id) {
+            let found = self.peers_in_kernel(network)?;
+            self.peers.insert(network.wish.id, found);
+        }
+        Ok(())
+    }
+
+    /// What the kernel has: a MAC tells the address.
     fn peers_in_kernel(&mut self, network: &PlacedNetwork) -> Result<PeerTable, NetworkError> {
         let Some(tunnel) = &network.tunnel else { return Ok(PeerTable::new()) };
         let found = self.executor.routes.tunnels(tunnel).map_err(kernel("list tunnel entries"))?;

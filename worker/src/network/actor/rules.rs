@@ -1,6 +1,9 @@
 //! The host's table: kept as wished, checked, repaired.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use shoal_proto::model::Cidr;
 
 use super::start::kernel;
 use super::{Actor, ipv4};
@@ -14,6 +17,8 @@ use crate::network::{NetworkError, NetworkKind, PublishedService};
 #[derive(Debug, Default)]
 pub(super) struct KnownRules {
     rules: HostRules,
+    /// As wished, whether or not a network leads there.
+    services: BTreeMap<PortKey, Vec<Target>>,
     /// False after a restart: the table serves what a former run told it, until it is told anew.
     services_known: bool,
     /// False once the table and `rules` may differ.
@@ -30,7 +35,7 @@ impl Actor {
         let table = self.tag.table();
         self.rules.trusted = found.iter().any(|chain| chain.table == table);
         if self.rules.trusted {
-            self.rules.rules = self.wished_rules(BTreeMap::new());
+            self.rules.rules = self.wished_rules();
             return Ok(());
         }
         self.rules.services_known = true;
@@ -39,19 +44,40 @@ impl Actor {
 
     /// Brings the table up to date with networks and endpoints.
     pub(super) fn update_rules(&mut self) -> Result<(), NetworkError> {
-        let services = self.rules.rules.services.clone();
-        self.commit_rules(self.wished_rules(services))
+        self.commit_rules(self.wished_rules())
     }
 
     pub(super) fn set_services(&mut self, services: &[PublishedService]) -> Result<(), NetworkError> {
-        let services = self.wished_services(services)?;
-        let wished = self.wished_rules(services);
-        if !self.rules.services_known {
-            self.rules.trusted = false;
+        let wished = self.wished_services(services)?;
+        let former = std::mem::replace(&mut self.rules.services, wished);
+        // What a former run told the table can't be asked, so it is built anew.
+        self.rules.trusted &= self.rules.services_known;
+        if let Err(error) = self.commit_rules(self.wished_rules()) {
+            self.rules.services = former;
+            return Err(error);
         }
-        self.commit_rules(wished)?;
         self.rules.services_known = true;
+        self.forget_connections(former.into_values().flatten().map(|(address, _)| IpAddr::V4(address)));
         Ok(())
+    }
+
+    /// Has connections to those of these addresses forgotten that no service, container or peer has any more.
+    pub(super) fn forget_connections(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        let mut gone: BTreeSet<IpAddr> = addresses.into_iter().collect();
+        if !self.rules.services_known || self.networks.keys().any(|id| !self.peers.contains_key(id)) {
+            // Not all of them are known yet; what is wrong then is found when they are told.
+            return;
+        }
+        for (address, _) in self.rules.services.values().flatten() {
+            gone.remove(&IpAddr::V4(*address));
+        }
+        for interface in self.endpoints.values().flat_map(|placed| &placed.place.interfaces) {
+            gone.remove(&interface.address.address);
+        }
+        gone.retain(|address| !self.peers.values().any(|peers| peers.contains_key(address)));
+        if !gone.is_empty() {
+            self.executor.forget_connections(gone);
+        }
     }
 
     /// Looks whether the table is still what it was told to be, and makes it so.
@@ -114,7 +140,7 @@ impl Actor {
         Ok(())
     }
 
-    fn wished_rules(&self, services: BTreeMap<PortKey, Vec<Target>>) -> HostRules {
+    fn wished_rules(&self) -> HostRules {
         let mut ranges = vec![SourceRange { link: self.bridge.name.clone(), subnet: self.bridge.subnet }];
         let ingress = self.networks.values().filter(|network| network.wish.kind == NetworkKind::Ingress);
         ranges.extend(
@@ -122,16 +148,22 @@ impl Actor {
         );
         let mut host_ports = BTreeMap::new();
         for endpoint in self.endpoints.values() {
-            let Some(std::net::IpAddr::V4(address)) = endpoint.place.primary().map(|one| one.address.address) else {
+            let Some(IpAddr::V4(address)) = endpoint.place.primary().map(|one| one.address.address) else {
                 continue;
             };
             for port in &endpoint.endpoint.host_ports {
                 let host = match port.host_ip {
-                    Some(std::net::IpAddr::V4(host)) if !host.is_unspecified() => Some(host),
+                    Some(IpAddr::V4(host)) if !host.is_unspecified() => Some(host),
                     _ => None,
                 };
                 host_ports.insert((host, (port.protocol, port.published)), (address, port.target));
             }
+        }
+        // A target that no network leads to would leave by the default route.
+        let subnets: Vec<Cidr> = self.networks.values().map(|network| network.wish.subnet).collect();
+        let mut services = self.rules.services.clone();
+        for targets in services.values_mut() {
+            targets.retain(|(address, _)| subnets.iter().any(|subnet| subnet.contains(IpAddr::V4(*address))));
         }
         HostRules { ranges, host_ports, services }
     }

@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
+use std::sync::mpsc::sync_channel;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::rules::KnownRules;
 use super::{Actor, LocalBridge};
 use crate::network::executor::Executor;
 use crate::network::handle::Command;
-use crate::network::limits::UNDERLAY_MTU_MAX;
+use crate::network::limits::UNDERLAY_MTU_USUAL;
+use crate::network::netlink::FoundLink;
 use crate::network::plan::bridge_plan;
 use crate::network::state::{NetworkState, StateFiles};
 use crate::network::{NetworkConfig, NetworkError, subnet};
 
 /// Starts the thread, which inherits the caller's network namespace, and waits until the bridge and the table stand.
 pub(in crate::network) fn start(config: NetworkConfig, inbox: mpsc::Receiver<Command>) -> Result<(), NetworkError> {
-    let (ready, started) = oneshot::channel();
+    let (ready, started) = sync_channel(1);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -33,15 +35,7 @@ pub(in crate::network) fn start(config: NetworkConfig, inbox: mpsc::Receiver<Com
             Err(error) => drop(ready.send(Err(error))),
         })
         .map_err(|source| NetworkError::Kernel { step: "start the network thread".to_owned(), source })?;
-    // A plain channel would do, but the callers may be in a runtime where only this kind may block.
-    wait(started)
-}
-
-fn wait(started: oneshot::Receiver<Result<(), NetworkError>>) -> Result<(), NetworkError> {
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| started.blocking_recv());
-        waiting.join().ok().and_then(Result::ok).unwrap_or(Err(NetworkError::Stopped))
-    })
+    started.recv().unwrap_or(Err(NetworkError::Stopped))
 }
 
 impl Actor {
@@ -73,6 +67,9 @@ impl Actor {
             rules: KnownRules::default(),
             config,
         };
+        for network in actor.networks.clone().values() {
+            actor.recall_peers(network)?;
+        }
         actor.restore_ports();
         actor.start_rules()?;
         Ok(actor)
@@ -104,16 +101,27 @@ fn local_bridge(
             remedy: "give 1 to 15 characters without slash or space",
         });
     }
-    let mtu = underlay_mtu(executor, config.data_path_addr)?;
+    let underlay = underlay_link(executor, config.data_path_addr)?;
+    if underlay.is_none() {
+        let address = config.data_path_addr;
+        tracing::warn!(%address, "no interface has the data path address; overlay traffic leaves by the route to each host");
+    }
+    let mtu = underlay_mtu(underlay.as_ref());
     Ok(LocalBridge { name, subnet, gateway, mtu, last: None })
 }
 
-/// Bytes that a packet may have on the link with the data path address.
-pub(super) fn underlay_mtu(executor: &mut Executor, address: IpAddr) -> Result<u32, NetworkError> {
-    let link = executor.routes.link_of_address(address).map_err(kernel("list addresses"))?;
-    let link = link.ok_or(NetworkError::NoUnderlay(address))?;
-    // Loopback takes far more than any link that containers speak to.
-    Ok(if link.name == "lo" { UNDERLAY_MTU_MAX.min(link.mtu) } else { link.mtu })
+/// The link with the data path address; none where the address is another device's that stands before this host.
+pub(super) fn underlay_link(executor: &mut Executor, address: IpAddr) -> Result<Option<FoundLink>, NetworkError> {
+    executor.routes.link_of_address(address).map_err(kernel("list addresses"))
+}
+
+/// Bytes that a packet may have on the underlay.
+pub(super) fn underlay_mtu(link: Option<&FoundLink>) -> u32 {
+    match link {
+        Some(link) if link.name != "lo" => link.mtu,
+        // Loopback takes far more than any link that containers speak to.
+        _ => UNDERLAY_MTU_USUAL,
+    }
 }
 
 pub(super) fn link_names(executor: &mut Executor) -> Result<BTreeSet<String>, NetworkError> {

@@ -68,19 +68,20 @@ impl HostRules {
     /// The table's chains and the kernel's count of what uses each: its rules, and references to it.
     pub(in crate::network) fn chains(&self) -> BTreeMap<String, u32> {
         let mut chains = BTreeMap::new();
-        let mut uses = |name: &str| *chains.entry(name.to_owned()).or_insert(0) += 1;
+        let mut uses = |name: &str, count| *chains.entry(name.to_owned()).or_insert(0) += count;
         for change in self.whole("").changes {
             match change {
+                Change::Chain { name, .. } => uses(&name, 0),
                 Change::Rule(rule) => {
-                    uses(&rule.chain);
+                    uses(&rule.chain, 1);
                     if let Action::Jump(chain) = &rule.action {
-                        uses(chain);
+                        uses(chain, 1);
                     }
                 }
                 Change::Elements { elements, .. } => {
                     for element in elements {
                         if let ElementValue::Chain(chain) = &element.value {
-                            uses(chain);
+                            uses(chain, 1);
                         }
                     }
                 }
@@ -187,8 +188,8 @@ fn frame() -> Vec<Change> {
         rule("published", Vec::new(), Action::GotoChainOf(SERVICES)),
         rule("arriving", to_this_host(), Action::Jump("published".to_owned())),
         rule("opening", to_this_host(), Action::Jump("published".to_owned())),
-        refused(vec![Match::Transport(PortProtocol::Tcp), Match::PortIn(REFUSED)], Action::Reset),
-        refused(vec![Match::PortIn(REFUSED)], Action::Unreachable),
+        refused(vec![Match::New, Match::Transport(PortProtocol::Tcp), Match::PortIn(REFUSED)], Action::Reset),
+        refused(vec![Match::New, Match::PortIn(REFUSED)], Action::Unreachable),
     ]
 }
 

@@ -8,6 +8,9 @@ mod container;
 mod host;
 mod statement;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use container::container_rules;
 pub(super) use host::{HostRules, PortKey, SourceRange, Target};
 pub(super) use statement::{

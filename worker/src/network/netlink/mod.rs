@@ -6,6 +6,7 @@
 
 mod attribute;
 mod channel;
+mod connections;
 mod namespace;
 mod nftables;
 mod reaper;
@@ -15,4 +16,4 @@ pub(super) use channel::{Channel, Refusal};
 pub(super) use namespace::{Namespace, SparePool, mount_namespace, unmount_namespace};
 pub(super) use nftables::{FoundChain, chains, commit, generation};
 pub(super) use reaper::Reaper;
-pub(super) use route::RouteChannel;
+pub(super) use route::{FoundLink, RouteChannel};

@@ -1,31 +1,51 @@
-//! Deletes retired links behind the back of the network thread.
+//! Deletes behind the back of the network thread: retired links, connections to addresses that are gone.
 //!
 //! Deleting a link makes the kernel wait until no processor looks at it any more, tens of milliseconds; for a group of
-//! links it waits once. Leaves what is retired to the plan. Invariant: a retired link is deleted even when the daemon ends
-//! before: the group is deleted at the next start.
+//! links it waits once. Finding connections means reading all of them. Leaves what is retired or gone to others.
+//! Invariant: a retired link is deleted even when the daemon ends before: the group is deleted at the next start.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::RouteChannel;
+use netlink_sys::protocols::NETLINK_NETFILTER;
+
+use super::connections::forget_connections;
+use super::{Channel, RouteChannel};
 
 /// The handle to the thread that deletes.
 #[derive(Debug)]
 pub(in crate::network) struct Reaper {
     // One waiting is enough: it comes after whatever was retired before.
     calls: SyncSender<Option<SyncSender<()>>>,
+    gone: GoneAddresses,
+}
+
+type GoneAddresses = Arc<Mutex<BTreeSet<IpAddr>>>;
+
+struct ReaperThread {
+    routes: RouteChannel,
+    connections: Channel,
+    gone: GoneAddresses,
 }
 
 impl Reaper {
     /// Starts the thread, in the calling thread's network namespace.
     pub(in crate::network) fn start(group: u32) -> io::Result<Self> {
-        let routes = RouteChannel::open(group)?;
+        let gone = GoneAddresses::default();
+        let thread = ReaperThread {
+            routes: RouteChannel::open(group)?,
+            connections: Channel::open(NETLINK_NETFILTER)?,
+            gone: Arc::clone(&gone),
+        };
         let (calls, inbox) = sync_channel(1);
-        std::thread::Builder::new().name("link-reaper".to_owned()).spawn(move || reap(routes, &inbox))?;
-        Ok(Self { calls })
+        std::thread::Builder::new().name("network-reaper".to_owned()).spawn(move || thread.run(&inbox))?;
+        Ok(Self { calls, gone })
     }
 
-    /// Asks for deletion, without waiting.
+    /// Asks for deletion of retired links, without waiting.
     pub(in crate::network) fn call(&self) -> io::Result<()> {
         match self.calls.try_send(None) {
             Err(TrySendError::Disconnected(_)) => Err(ended()),
@@ -33,7 +53,14 @@ impl Reaper {
         }
     }
 
-    /// Waits until what is retired now is deleted.
+    /// Asks to forget the connections to addresses, without waiting.
+    pub(in crate::network) fn forget(&self, addresses: impl IntoIterator<Item = IpAddr>) -> io::Result<()> {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.extend(addresses);
+        if gone.is_empty() { Ok(()) } else { self.call() }
+    }
+
+    /// Waits until what is retired or gone now is deleted.
     pub(in crate::network) fn wait(&self) -> io::Result<()> {
         let (done, waiting) = sync_channel(1);
         self.calls.send(Some(done)).map_err(|_| ended())?;
@@ -41,18 +68,29 @@ impl Reaper {
     }
 }
 
-fn reap(mut routes: RouteChannel, inbox: &Receiver<Option<SyncSender<()>>>) {
-    while let Ok(done) = inbox.recv() {
-        if let Err(error) = routes.delete_retired() {
-            tracing::warn!(%error, "could not delete retired links; they are tried again with the next");
-        }
-        if let Some(done) = done {
-            // Who waited may have gone.
-            let _gone = done.send(());
+impl ReaperThread {
+    fn run(mut self, inbox: &Receiver<Option<SyncSender<()>>>) {
+        while let Ok(done) = inbox.recv() {
+            let gone = std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner));
+            if !gone.is_empty() {
+                match forget_connections(&mut self.connections, &gone) {
+                    Ok(count) => tracing::debug!(count, ?gone, "forgot connections to addresses that are gone"),
+                    Err(error) => {
+                        tracing::warn!(%error, ?gone, "could not forget connections to addresses that are gone")
+                    }
+                }
+            }
+            if let Err(error) = self.routes.delete_retired() {
+                tracing::warn!(%error, "could not delete retired links; they are tried again with the next");
+            }
+            if let Some(done) = done {
+                // Who waited may have gone.
+                let _gone = done.send(());
+            }
         }
     }
 }
 
 fn ended() -> io::Error {
-    io::Error::other("the thread that deletes links has ended")
+    io::Error::other("the thread that deletes has ended")
 }

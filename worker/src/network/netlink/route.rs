@@ -25,6 +25,8 @@ use crate::network::plan::{Port, Route, Step};
 mod neighbour;
 mod survey;
 
+pub(in crate::network) use survey::FoundLink;
+
 /// Links, addresses, routes and neighbours of one namespace.
 #[derive(Debug)]
 pub(in crate::network) struct RouteChannel {
@@ -111,12 +113,13 @@ impl RouteChannel {
                 vec![make(raised(message))]
             }
             Step::Vxlan { name, vni, local, port, mtu } => {
-                let local = match local {
-                    IpAddr::V4(address) => InfoVxlan::Local(*address),
-                    IpAddr::V6(address) => InfoVxlan::Local6(*address),
-                };
-                let flags = [InfoVxlan::Learning(false), InfoVxlan::Proxy(true)];
-                let data = [&[InfoVxlan::Id(*vni), local, InfoVxlan::Port(*port)][..], &flags].concat();
+                let local = local.map(|local| match local {
+                    IpAddr::V4(address) => InfoVxlan::Local(address),
+                    IpAddr::V6(address) => InfoVxlan::Local6(address),
+                });
+                let mut data = vec![InfoVxlan::Id(*vni), InfoVxlan::Port(*port)];
+                data.extend(local);
+                data.extend([InfoVxlan::Learning(false), InfoVxlan::Proxy(true)]);
                 let mut message = link(name, Some((InfoKind::Vxlan, Some(InfoData::Vxlan(data)))));
                 message.attributes.push(LinkAttribute::Mtu(*mtu));
                 vec![make(message)]

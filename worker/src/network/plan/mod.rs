@@ -10,6 +10,9 @@ mod peers;
 mod step;
 mod sweep;
 
+#[cfg(test)]
+mod golden;
+
 pub(super) use endpoint::{EndpointPlace, Interface, InterfaceRole, endpoint_plan, endpoint_removal};
 pub(super) use network::{PlacedNetwork, Underlay, bridge_plan, network_plan, network_removal};
 pub(super) use peers::{PeerTable, peer_plan};

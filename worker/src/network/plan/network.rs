@@ -27,7 +27,8 @@ pub(in crate::network) struct PlacedNetwork {
 /// What carries overlay traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::network) struct Underlay {
-    pub(in crate::network) local: IpAddr,
+    /// This host's address; `None`: as routes have it.
+    pub(in crate::network) local: Option<IpAddr>,
     pub(in crate::network) port: u16,
 }
 

@@ -40,7 +40,7 @@ pub(in crate::network) enum Step {
     Vxlan {
         name: String,
         vni: u32,
-        local: IpAddr,
+        local: Option<IpAddr>,
         port: u16,
         mtu: u32,
     },
@@ -198,7 +198,8 @@ impl fmt::Display for Step {
             Self::Setting { path, value } => write!(out, "set {path} = {value}"),
             Self::Bridge { name, mac, mtu } => write!(out, "add bridge {name} mac {mac} mtu {mtu}"),
             Self::Vxlan { name, vni, local, port, mtu } => {
-                write!(out, "add vxlan {name} vni {vni} local {local} port {port} mtu {mtu}")
+                write!(out, "add vxlan {name} vni {vni} port {port} mtu {mtu}")?;
+                local.map_or(Ok(()), |local| write!(out, " local {local}"))
             }
             Self::Join { name, bridge, port } => write!(out, "join {name} to {bridge} {port}"),
             Self::Pair { name, bridge, port, inside, index, mac, mtu } => {

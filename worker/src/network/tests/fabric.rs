@@ -122,6 +122,7 @@ impl Host {
         NetworkPlanInput {
             id: ingress(),
             vni: VNI,
+            data_path_port: 4789,
             subnet: "10.0.0.0/24".parse().unwrap(),
             kind: NetworkKind::Ingress,
             mtu: None,

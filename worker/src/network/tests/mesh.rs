@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -168,4 +168,38 @@ async fn a_task_moves_between_hosts_with_its_address() {
         assert_eq!(tasks.keys().collect::<Vec<_>>(), ["moved"], "host {}", host.number);
         assert_eq!(clients, ["192.168.77.4"]);
     }
+}
+
+#[tokio::test]
+async fn a_task_that_is_gone_ends_its_connections() {
+    let mesh = Mesh::new().await;
+    let address = at(mesh.fabric.hosts[0].address());
+    mesh.publish(&[103]).await;
+    let client = &mesh.client().namespace;
+    let (mut stream, _) = within(client, || connect(address).unwrap());
+    let socket = within(client, || UdpSocket::bind("0.0.0.0:0").unwrap());
+    socket.connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    let mut buffer = [0; 100];
+    socket.send(b"?").unwrap();
+    assert!(socket.recv(&mut buffer).is_ok_and(|length| buffer[..length].starts_with(b"task103")));
+
+    mesh.publish(&[101]).await;
+    mesh.daemons[1].remove_endpoint("task103").await.unwrap();
+    for (host, daemon) in mesh.fabric.hosts.iter().zip(&mesh.daemons) {
+        let mut peers = peers_of(&mesh.fabric, host);
+        peers.iter_mut().for_each(|peer| peer.addresses.retain(|address| *address != task_address(103)));
+        daemon.set_peers(ingress(), peers).await.unwrap();
+    }
+    let begin = Instant::now();
+    // The next packets find no connection: TCP is reset, datagrams go to the task that there is.
+    let ended = loop {
+        assert!(begin.elapsed() < Duration::from_secs(3));
+        if let Err(error) = stream.write_all(b"anyone?") {
+            break error;
+        }
+    };
+    assert!(matches!(ended.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{ended}");
+    socket.send(b"?").unwrap();
+    assert!(socket.recv(&mut buffer).is_ok_and(|length| buffer[..length].starts_with(b"task101")));
 }

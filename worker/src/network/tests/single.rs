@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use shoal_proto::model::{Cidr, PortProtocol};
 
@@ -183,6 +184,26 @@ async fn a_ruleset_that_others_flushed_is_made_anew() {
     for port in [8080, 8081] {
         let address = SocketAddr::from((host.address(), port));
         assert_eq!(within(&client.namespace, || connect(address).unwrap().1), "task101 192.168.77.2");
+    }
+}
+
+#[tokio::test]
+async fn a_ruleset_that_others_flushed_is_repaired_unasked() {
+    let fabric = Fabric::new(2);
+    let (host, client) = (&fabric.hosts[0], &fabric.hosts[1]);
+    let mut config = host.config();
+    config.verify_period = Duration::from_millis(20);
+    let networks = within(&host.namespace, move || Networks::start(config).unwrap());
+    networks.ensure_network(host.ingress_wish()).await.unwrap();
+    let endpoint = networks.create_endpoint(task_request(101)).await.unwrap();
+    serve(&endpoint, "task101");
+    networks.set_services(vec![service(8080, &[101])]).await.unwrap();
+    within(&host.namespace, || std::process::Command::new("nft").args(["flush", "ruleset"]).status().unwrap());
+    let address = SocketAddr::from((host.address(), 8080));
+    let begin = Instant::now();
+    let answered = || within(&client.namespace, || connect(address)).is_ok();
+    while !answered() {
+        assert!(begin.elapsed() < Duration::from_secs(3), "{}", host.nft());
     }
 }
 

@@ -1,0 +1,96 @@
+//! Differences lead where they should: on a table that refuses what the kernel refuses.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use proptest::prelude::*;
+use shoal_proto::model::PortProtocol;
+
+use super::{Change, ElementValue, HostRules, PortKey, Rule, SourceRange, Target, Transaction};
+
+/// A table as the kernel keeps it.
+#[derive(Debug, Default, PartialEq)]
+struct Table {
+    chains: BTreeMap<String, Vec<Rule>>,
+    sets: BTreeMap<String, BTreeMap<String, ElementValue>>,
+}
+
+impl Table {
+    fn commit(&mut self, transaction: &Transaction) {
+        for change in &transaction.changes {
+            self.change(change);
+        }
+    }
+
+    fn change(&mut self, change: &Change) {
+        match change {
+            Change::Table => {}
+            Change::TableRemoved => *self = Self::default(),
+            Change::Chain { name, .. } => assert!(self.chains.insert(name.clone(), Vec::new()).is_none(), "{name}"),
+            Change::ChainEmptied { name } => self.chains.get_mut(name).unwrap().clear(),
+            Change::ChainRemoved { name } => {
+                let used = self.sets.values().flat_map(BTreeMap::values);
+                assert!(!used.into_iter().any(|value| *value == ElementValue::Chain(name.clone())), "{name} is in use");
+                self.chains.remove(name).unwrap();
+            }
+            Change::Set { name, .. } => assert!(self.sets.insert((*name).to_owned(), BTreeMap::new()).is_none()),
+            Change::Elements { set, elements } => {
+                for element in elements {
+                    if let ElementValue::Chain(chain) = &element.value {
+                        assert!(self.chains.contains_key(chain), "{chain}");
+                    }
+                    let key = format!("{:?} {:?} {}", element.address, element.protocol, element.port);
+                    let before = self.sets.get_mut(*set).unwrap().insert(key, element.value.clone());
+                    assert_eq!(before, None, "{element}");
+                }
+            }
+            Change::ElementsRemoved { set, elements } => {
+                for element in elements {
+                    let key = format!("{:?} {:?} {}", element.address, element.protocol, element.port);
+                    assert_eq!(self.sets.get_mut(*set).unwrap().remove(&key), Some(element.value.clone()), "{element}");
+                }
+            }
+            Change::Rule(rule) => self.chains.get_mut(&rule.chain).unwrap().push(rule.clone()),
+        }
+    }
+
+    fn of(rules: &HostRules) -> Self {
+        let mut table = Self::default();
+        table.commit(&rules.whole("t"));
+        table
+    }
+}
+
+fn key() -> impl Strategy<Value = PortKey> {
+    (prop_oneof![Just(PortProtocol::Tcp), Just(PortProtocol::Udp)], 1..6u16)
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    (1..5u8, 80..82u16).prop_map(|(last, port)| (Ipv4Addr::new(10, 0, 0, last), port))
+}
+
+fn host_rules() -> impl Strategy<Value = HostRules> {
+    let address = prop_oneof![Just(None), Just(Some(Ipv4Addr::LOCALHOST))];
+    let host_ports = proptest::collection::btree_map((address, key()), target(), 0..5);
+    let services = proptest::collection::btree_map(key(), proptest::collection::vec(target(), 0..4), 0..6);
+    let range = |name: &str, subnet: &str| SourceRange { link: name.to_owned(), subnet: subnet.parse().unwrap() };
+    let all = vec![range("a", "172.17.0.0/16"), range("b", "10.0.0.0/24")];
+    (0..=2usize, host_ports, services).prop_map(move |(count, host_ports, services)| HostRules {
+        ranges: all[..count].to_vec(),
+        host_ports,
+        services,
+    })
+}
+
+proptest! {
+    #[test]
+    fn differences_lead_from_one_wish_to_the_next(old in host_rules(), new in host_rules()) {
+        let mut table = Table::of(&old);
+        table.commit(&old.difference(&new, "t"));
+        prop_assert_eq!(&table, &Table::of(&new));
+        // Whatever is there, the whole is built anew.
+        table.commit(&old.whole("t"));
+        prop_assert_eq!(&table, &Table::of(&old));
+        prop_assert_eq!(old.chains().len(), table.chains.len());
+    }
+}
