@@ -11,7 +11,8 @@ pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// Bytes read from a process at a time: what a pipe holds is 64 KiB, and a frame is sent whole.
 pub(crate) const EXEC_CHUNK_BYTES: usize = 32 << 10;
 
-/// Requests served at a time, all listeners together. A hundred clients that follow logs are many; a descriptor each.
+/// Connections served at a time by one listener, so that strangers on TCP cannot keep the unix socket's users out.
+/// A hundred clients that follow logs are many; each costs a descriptor.
 pub(crate) const CONNECTIONS_MAX: usize = 1024;
 
 /// Pause after accept(2) failed for want of descriptors or memory, so that the loop does not spin.

@@ -23,13 +23,12 @@ use crate::limits::{ACCEPT_RETRY_PAUSE, CONNECTIONS_MAX, DRAIN_DEADLINE};
 /// Serves `backend` on all `listeners` until `shutdown`, then drains; ends within a few seconds of `shutdown`.
 pub async fn serve(listeners: Vec<Listener>, backend: Arc<dyn Backend>, shutdown: CancellationToken) {
     let app = App { backend, shutdown, cut: CancellationToken::new(), tasks: TaskTracker::new() };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     for listener in listeners {
         let acceptor = Acceptor {
             listener,
             dispatcher: Dispatcher::new(app.clone()),
             app: app.clone(),
-            places: Arc::clone(&places),
+            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         };
         app.tasks.spawn(acceptor.run());
     }

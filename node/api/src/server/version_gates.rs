@@ -97,3 +97,74 @@ pub(super) fn image_inspect(version: ApiVersion, image: &mut ImageInspect) {
         image.virtual_size = Some(image.size);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::version::take_off;
+    use crate::types::decode;
+
+    fn version(text: &str) -> ApiVersion {
+        take_off(&format!("/v{text}/x")).unwrap().0
+    }
+
+    fn spec_for(text: &str) -> ServiceSpec {
+        let mut spec = decode(SPEC.as_bytes()).unwrap();
+        service_spec(version(text), &mut spec);
+        spec
+    }
+
+    #[test]
+    fn new_fields_of_old_clients_are_dropped() {
+        let known = |text: &str| {
+            let spec = spec_for(text);
+            let limits = spec.task_template.resources.unwrap().limits.unwrap();
+            let container = spec.task_template.container_spec.unwrap();
+            let privileges = container.privileges.unwrap();
+            [
+                !container.sysctls.is_empty() && spec.task_template.placement.unwrap().max_replicas == 2,
+                limits.pids == 5 && !container.capability_add.is_empty() && spec.mode.replicated_job.is_some(),
+                privileges.no_new_privileges && container.healthcheck.unwrap().start_interval == 7,
+                container.oom_score_adj == 3 && !container.mounts[0].tmpfs_options.as_ref().unwrap().options.is_empty(),
+            ]
+        };
+        assert_eq!(known("1.39"), [false, false, false, false]);
+        assert_eq!(known("1.40"), [true, false, false, false]);
+        assert_eq!(known("1.41"), [true, true, false, false]);
+        assert_eq!(known("1.44"), [true, true, true, false]);
+        assert_eq!(known("1.46"), [true, true, true, true]);
+    }
+
+    #[test]
+    fn the_old_place_of_networks_counts_when_the_new_one_is_empty() {
+        assert_eq!(spec_for("1.51").task_template.networks[0].target, "old");
+        let both = r#"{"Networks":[{"Target":"old"}],"TaskTemplate":{"Networks":[{"Target":"new"}]}}"#;
+        let mut spec: ServiceSpec = decode(both.as_bytes()).unwrap();
+        service_spec(version("1.24"), &mut spec);
+        assert_eq!(spec.task_template.networks[0].target, "new");
+        assert!(spec.networks.is_empty());
+    }
+
+    #[test]
+    fn old_clients_find_images_without_names() {
+        let mut image = ImageSummary { size: 7, ..ImageSummary::default() };
+        image_summary(version("1.44"), &mut image);
+        assert_eq!((image.virtual_size, image.repo_tags.len()), (None, 0));
+        image_summary(version("1.42"), &mut image);
+        assert_eq!((image.virtual_size, image.repo_tags.as_slice()), (Some(7), &["<none>:<none>".to_owned()][..]));
+    }
+
+    const SPEC: &str = r#"{
+        "TaskTemplate": {
+            "ContainerSpec": {
+                "Sysctls": {"a": "b"}, "CapabilityAdd": ["CAP_CHOWN"], "OomScoreAdj": 3,
+                "Privileges": {"NoNewPrivileges": true}, "Healthcheck": {"StartInterval": 7},
+                "Mounts": [{"Type": "tmpfs", "TmpfsOptions": {"Options": [["noexec"]]}}]
+            },
+            "Resources": {"Limits": {"Pids": 5}},
+            "Placement": {"MaxReplicas": 2}
+        },
+        "Mode": {"ReplicatedJob": {"MaxConcurrent": 1}},
+        "Networks": [{"Target": "old"}]
+    }"#;
+}

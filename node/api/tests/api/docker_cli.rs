@@ -255,11 +255,7 @@ async fn events_and_followed_logs() {
     let client = Client::start().await;
     let mut child = client.command(&["events", "--filter", "type=container"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut calls = Vec::new();
-    while !calls.iter().any(|call| call == "events()") {
-        calls.extend(client.running.fake.take_calls());
-        tokio::task::yield_now().await;
-    }
+    assert_eq!(client.running.fake.next_calls().await, ["events()"]);
     client.running.fake.happen(EventMessage {
         kind: "container".into(),
         action: "start".into(),

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
-use shoal_api::types::{ServiceSpec, decode};
+use shoal_api::types::{DecodeError, ServiceSpec, decode};
 use tokio::net::UnixListener;
 use tokio::process::Command;
 
@@ -20,6 +20,11 @@ async fn a_service_with_every_flag_survives() {
     let original: Value = serde_json::from_slice(&sent).unwrap();
     let ours = serde_json::to_value(&spec).unwrap();
     assert_within("", &original, &ours);
+
+    for end in (1..sent.len()).step_by(61) {
+        let cut = decode::<ServiceSpec>(&sent[..end]).unwrap_err();
+        assert!(matches!(&cut, DecodeError::Syntax(source) if source.is_eof()), "after {end} bytes: {cut}");
+    }
 
     let container = spec.task_template.container_spec.unwrap();
     assert_eq!(container.mounts.len(), 3);

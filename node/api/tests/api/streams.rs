@@ -207,6 +207,34 @@ async fn followed_logs_go_on() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_ends_what_it_reads() {
+    let running = Running::start().await;
+    let mut stream = UnixStream::connect(&running.socket).await.unwrap();
+    let line = "GET /containers/web.1/logs?stdout=1&stderr=1&follow=1";
+    stream.write_all(&wire::request(line, &[], b"")).await.unwrap();
+    read_until(&mut stream, &mut Vec::new(), "to stderr").await;
+    assert_eq!(running.fake.log_lines.receiver_count(), 1);
+    drop(stream);
+    let all_gone = running.fake.log_lines.closed();
+    tokio::time::timeout(Duration::from_secs(5), all_gone).await.expect("the feed is dropped");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_does_not_end_what_it_changes() {
+    let running = Running::start().await;
+    let mut stream = UnixStream::connect(&running.socket).await.unwrap();
+    stream.write_all(&wire::request("POST /swarm/leave", &[], b"")).await.unwrap();
+    assert_eq!(running.fake.next_calls().await, ["leave_swarm(false)"]);
+    drop(stream);
+    // A round trip later the server has seen that the client is gone.
+    wire::ask(&running.socket, "GET /_ping", &[], b"").await;
+    running.shutdown.cancel();
+    running.fake.leaving.add_permits(1);
+    running.ended.await.unwrap();
+    assert_eq!(running.fake.take_calls(), ["left the swarm"]);
+}
+
+#[tokio::test]
 async fn uploads_stream_and_a_refused_one_is_answered() {
     let running = Running::start().await;
     let archive = vec![7; 9 << 20];

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use shoal_api::types::{EventMessage, ExecInspect, Service, Task, Timestamp};
 use shoal_api::{ApiError, ListenAddress, LogRecord, serve};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const NODE_ID: &str = "nodeaaaaaaaaaaaaaaaaaaaaa";
@@ -25,6 +25,8 @@ pub(crate) struct Fake {
     state: Mutex<State>,
     pub(crate) events: broadcast::Sender<EventMessage>,
     pub(crate) log_lines: broadcast::Sender<LogRecord>,
+    /// Calls of `leave_swarm` without force end only as permits are added.
+    pub(crate) leaving: Semaphore,
 }
 
 #[derive(Default)]
@@ -44,12 +46,23 @@ impl Fake {
             state: Mutex::default(),
             events: broadcast::channel(64).0,
             log_lines: broadcast::channel(64).0,
+            leaving: Semaphore::new(0),
         })
     }
 
     /// The calls since the last time that this was asked.
     pub(crate) fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.lock().calls)
+    }
+
+    /// Waits until the backend is asked something.
+    pub(crate) async fn next_calls(&self) -> Vec<String> {
+        loop {
+            match self.take_calls() {
+                calls if calls.is_empty() => tokio::task::yield_now().await,
+                calls => return calls,
+            }
+        }
     }
 
     /// What `images/load` was given.

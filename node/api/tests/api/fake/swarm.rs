@@ -58,6 +58,10 @@ impl SwarmBackend for Fake {
 
     async fn leave_swarm(&self, force: bool) -> Result<(), ApiError> {
         self.note(format!("leave_swarm({force})"));
+        if !force {
+            self.leaving.acquire().await.unwrap().forget();
+            self.note("left the swarm".into());
+        }
         Ok(())
     }
 
