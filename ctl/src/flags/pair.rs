@@ -55,7 +55,7 @@ pub(crate) fn label(text: &str) -> Result<Pair, PairError> {
     })
 }
 
-/// Reads an environment variable; one without a value takes the caller's, which happens in `environment`.
+/// Reads an environment variable; one without a value takes the caller's, which happens in `completed`.
 pub(crate) fn variable(text: &str) -> Result<String, PairError> {
     named(text).map(|()| text.to_owned())
 }
@@ -90,13 +90,7 @@ pub(crate) fn environment(files: &[impl AsRef<Path>], variables: &[String]) -> R
     for path in files {
         all.extend(environment_file(path.as_ref())?);
     }
-    for variable in variables {
-        all.extend(if variable.contains('=') {
-            Some(variable.clone())
-        } else {
-            inherited(variable).or(Some(variable.clone()))
-        });
-    }
+    all.extend(variables.iter().map(|variable| completed(variable)));
     let mut kept: Vec<String> = Vec::new();
     for variable in all {
         let name = variable_name(&variable);
@@ -104,6 +98,12 @@ pub(crate) fn environment(files: &[impl AsRef<Path>], variables: &[String]) -> R
         kept.push(variable);
     }
     Ok(kept)
+}
+
+/// A variable with a value: its own, or this process's. One that has neither stays a name.
+pub(crate) fn completed(variable: &str) -> String {
+    let own = variable.contains('=').then(|| variable.to_owned());
+    own.or_else(|| inherited(variable)).unwrap_or_else(|| variable.to_owned())
 }
 
 fn environment_file(path: &Path) -> Result<Vec<String>, Error> {

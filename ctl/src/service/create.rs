@@ -1,5 +1,6 @@
 //! `shoal service create`: flags to a fresh spec, names to identifiers, and the wait for convergence.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -158,10 +159,7 @@ impl CreateArgs {
             container_spec: Some(self.container()?),
             resources: Some(ResourceRequirements {
                 limits: Some(Limit::default()),
-                reservations: Some(Resources {
-                    generic_resources: self.generic_resource.iter().map(generic_resource).collect(),
-                    ..Resources::default()
-                }),
+                reservations: Some(Resources { generic_resources: self.generic_resources(), ..Resources::default() }),
                 ..ResourceRequirements::default()
             }),
             placement: Some(Placement {
@@ -172,6 +170,13 @@ impl CreateArgs {
             }),
             ..TaskSpec::default()
         })
+    }
+
+    /// One reservation a kind, in the order of kinds.
+    fn generic_resources(&self) -> Vec<GenericResource> {
+        let by_kind: BTreeMap<&str, GenericResource> =
+            self.generic_resource.iter().map(|amount| (amount.kind.as_str(), generic_resource(amount))).collect();
+        by_kind.into_values().collect()
     }
 
     fn container(&self) -> Result<ContainerSpec, Error> {

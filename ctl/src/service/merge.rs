@@ -16,7 +16,7 @@ use crate::flags::FlagError;
 use crate::flags::capability;
 use crate::flags::host_entry::{HostEntry, ip_address, search_domain};
 use crate::flags::mount::MountFlag;
-use crate::flags::pair::{Pair, label, to_map, variable, variable_name};
+use crate::flags::pair::{Pair, completed, label, to_map, variable, variable_name};
 use crate::flags::placement::{GenericAmount, SpreadFlag};
 use crate::flags::publish::PublishedPorts;
 use crate::flags::ulimit::UlimitFlag;
@@ -202,11 +202,10 @@ impl MergeFlags {
     /// Variables keep their places; a changed one stays where it was, a new one comes last.
     fn apply_env(&self, env: &mut Vec<String>) {
         env.retain(|known| !self.env_rm.iter().any(|name| name == variable_name(known)));
-        for added in &self.env_add {
-            let name = variable_name(added);
-            match env.iter_mut().find(|known| variable_name(known) == name) {
-                Some(known) => known.clone_from(added),
-                None => env.push(added.clone()),
+        for added in self.env_add.iter().map(|variable| completed(variable)) {
+            match env.iter_mut().find(|known| variable_name(known) == variable_name(&added)) {
+                Some(known) => *known = added,
+                None => env.push(added),
             }
         }
     }

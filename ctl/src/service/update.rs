@@ -6,9 +6,10 @@ use shoal_api::types::{CredentialSpec, Privileges, Service, ServiceSpec, Service
 use super::create::credential_spec;
 use super::flags::SharedFlags;
 use super::merge::MergeFlags;
+use super::progress::Goal;
 use super::references;
 use super::spec::container;
-use super::watch::watch;
+use super::watch::watch_for;
 use crate::error::{EXIT_DONE, Error};
 use crate::flags::FlagError;
 use crate::flags::attachment::{FileFlag, NetworkFlag};
@@ -72,8 +73,19 @@ struct ReferenceFlags {
 pub(crate) struct Sending {
     /// Have the daemon go back to the previous spec.
     pub(crate) rollback: bool,
-    /// Send credentials for the image; else the daemon keeps those it has.
-    pub(crate) with_registry_auth: bool,
+    pub(crate) credentials: Credentials,
+}
+
+/// Which credentials for the image the daemon shall use from now on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Credentials {
+    /// Nothing is said of them, so that they stay.
+    #[default]
+    Unsaid,
+    /// Those of the present spec.
+    Standing,
+    /// The user's own.
+    Sent,
 }
 
 /// Updates the service and, unless told otherwise, waits until it converged.
@@ -88,11 +100,17 @@ pub(crate) async fn update(args: UpdateArgs, client: &Client) -> Result<u8, Erro
     if args.image.is_some() {
         references::pin_image(client, args.shared.delivery, &mut spec).await?;
     }
-    let sending = Sending { rollback: args.rollback, with_registry_auth: args.shared.delivery.with_registry_auth };
+    let sends = args.shared.delivery.with_registry_auth;
+    let credentials = if sends { Credentials::Sent } else { Credentials::Standing };
+    let sending = Sending { rollback: args.rollback, credentials };
     send(client, &service, &spec, sending).await?;
     print_line(&args.service)?;
     let wait = args.shared.wait;
-    if wait.detach { Ok(EXIT_DONE) } else { watch(client, &args.service, wait.quiet).await }
+    if wait.detach {
+        return Ok(EXIT_DONE);
+    }
+    let goal = if args.rollback { Goal::Rollback } else { Goal::Forward };
+    watch_for(client, &args.service, wait.quiet, goal).await
 }
 
 /// One service by name or identifier, as it stands.
@@ -112,11 +130,13 @@ pub(crate) async fn send(
     if sending.rollback {
         call = call.query("rollback", "previous");
     }
-    if sending.with_registry_auth {
-        let image = spec.task_template.container_spec.as_ref().map_or("", |container| container.image.as_str());
-        call = call.header(registry_auth::HEADER, registry_auth::for_image(image)?);
-    } else {
-        call = call.query("registryAuthFrom", "spec");
+    match sending.credentials {
+        Credentials::Unsaid => {}
+        Credentials::Standing => call = call.query("registryAuthFrom", "spec"),
+        Credentials::Sent => {
+            let image = spec.task_template.container_spec.as_ref().map_or("", |container| container.image.as_str());
+            call = call.header(registry_auth::HEADER, registry_auth::for_image(image)?);
+        }
     }
     let answer: ServiceUpdateResponse = call.json(spec).fetch().await?;
     answer.warnings.iter().for_each(|warning| note(warning));
