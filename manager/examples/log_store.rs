@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use shoal_manager::DataKey;
-use shoal_manager::log::{FileLog, LogEntry, LogStore, LogWrite};
+use shoal_manager::log::{FileLog, LogStore};
+use shoal_manager_core::{LogEntry, Persist};
 
 /// As large as a small service's spec.
 const ENTRY_BYTES: usize = 512;
@@ -32,7 +33,11 @@ fn measure(name: &str, log: &mut dyn LogStore, in_flight: u64) -> Result<(), Box
     while begin.elapsed() < MEASURED {
         let entries = (next..next + in_flight).map(|index| LogEntry { index, term: 1, bytes: bytes.clone() }).collect();
         let started = Instant::now();
-        log.append(LogWrite { entries, hard_state: Some(Bytes::from_static(b"term, vote, commit")), ..LogWrite::default() })?;
+        log.append(Persist {
+            entries,
+            hard_state: Some(Bytes::from_static(b"term, vote, commit")),
+            ..Persist::default()
+        })?;
         times.push(started.elapsed());
         next += in_flight;
     }

@@ -12,6 +12,7 @@ mod certificate;
 mod root;
 mod token;
 
+pub(crate) use certificate::role_name;
 pub use certificate::{Identity, KeyAndRequest, Validity};
 pub use root::{Issuance, Root, SWARM_CA_NAME};
 pub use token::{JoinToken, TokenError, TokenSecret};

@@ -17,7 +17,7 @@ pub struct ManagerConfig {
     pub cluster: ClusterId,
     /// Where to listen for gRPC; the port is 2377 unless the user says otherwise.
     pub listen: SocketAddr,
-    /// host:port where the other managers and the workers reach this one.
+    /// host:port where the other managers and the workers reach this one; port zero stands for the one that is bound.
     pub advertise: String,
     /// Holds the log and the snapshots; made if it is missing.
     pub data_dir: PathBuf,

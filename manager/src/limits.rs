@@ -26,3 +26,105 @@ pub const SEGMENT_BYTES: u64 = 8 << 20;
 /// A segment grows by this many zeros at a time: some hundreds of records are then written without the file system
 /// changing its own records.
 pub const SEGMENT_GROWTH_BYTES: usize = 256 << 10;
+
+/// A handshake is three messages; who takes longer is not one of us.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Handshakes at once: a swarm of a thousand nodes that all return within a second passes through in a few, and a flood
+/// holds at most this many tasks.
+pub const HANDSHAKES_MAX: usize = 256;
+
+/// Connections whose handshake is done and that the server has not taken up yet.
+pub const ACCEPT_QUEUE: usize = 64;
+
+/// After a failed accept, which mostly means that descriptors ran out.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Refusals that are remembered so as to be told once; then memory begins anew.
+pub const REFUSALS_REMEMBERED: usize = 1024;
+
+/// Messages waiting for one peer. The leader keeps at most some hundreds in flight to a follower; more means that the
+/// peer is out of reach, and the consensus sends anew what was dropped.
+pub const PEER_QUEUE: usize = 1024;
+
+/// Messages are joined into one frame until it has this many bytes: large enough to spare calls, small enough for the
+/// limit on messages.
+pub const BATCH_BYTES: usize = 1 << 20;
+
+/// Frames handed to a connection that have not left yet.
+pub const BATCHES_IN_FLIGHT: usize = 4;
+
+/// The first pause before a peer is called again. A restarted manager should not wait for the others.
+pub const RECONNECT_FIRST: Duration = Duration::from_millis(50);
+
+/// The longest one: a manager that is back takes part within half an election.
+pub const RECONNECT_LAST: Duration = Duration::from_millis(500);
+
+/// Snapshots queued for one peer: the consensus sends the next only after the last one's end.
+pub const SNAPSHOTS_IN_FLIGHT: usize = 1;
+
+/// Bytes of a snapshot in one chunk: well under the limit on messages.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
+
+/// How long a snapshot may travel: 100 MB over a line of 10 Mbit/s.
+pub const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What waits for the driver. Behind it, those who say too much wait: a worker's stream or a peer's, which then drops.
+pub const INBOX: usize = 1024;
+
+/// Inputs decided upon at once. Large, because decisions, writes and sends are made once for all; bounded, because
+/// answers wait for the last.
+pub const INPUTS_AT_ONCE: usize = 4096;
+
+/// Events of peers that wait for the driver: a few for each of a handful of peers.
+pub const PEER_EVENTS: usize = 64;
+
+/// Events that wait for one worker's session. A worker that reads empties it in a round trip.
+pub const SESSION_QUEUE: usize = 64;
+
+/// Sets of changes kept for one who subscribes and lags; after that it is told that it missed some.
+pub const CHANGES_KEPT: usize = 1024;
+
+/// How long an orderly stop waits for another manager to take over: two heartbeats and a vote.
+pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a request waits for the managers to agree. Longer than an election, shorter than a person's patience.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest gRPC message: a worker's whole assignment of some ten thousand tasks, a list of all tasks. The sender is
+/// always a node of the swarm.
+pub const MESSAGE_BYTES: usize = 64 << 20;
+
+/// After the order to stop, calls under way get this long to end.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// HTTP/2 window of a stream and of a connection: some milliseconds of a fast network, and the most that a worker that
+/// does not read can keep in flight.
+pub const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
+/// A certificate request is half a kilobyte.
+pub const REQUEST_BYTES: usize = 16 << 10;
+
+/// How long a joining manager may take to be reached back.
+pub const DIAL_BACK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest snapshot: a swarm of a hundred thousand tasks is some hundred megabytes.
+pub const SNAPSHOT_BYTES: usize = 1 << 30;
+
+/// Frames of one session handed to its connection that have not left yet.
+pub const SESSION_FRAMES: usize = 16;
+
+/// How long a worker may take to say who it is.
+pub const REGISTER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a worker may leave its frames unread.
+pub const SESSION_STALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two attempts of a request while there is no leader; a change of leader ends the pause.
+pub const CALL_RETRY: Duration = Duration::from_millis(100);
+
+/// How long a manager that joins looks for one that lets it: some elections, and the time to get a leader back.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Between two rounds of looking.
+pub const JOIN_RETRY: Duration = Duration::from_millis(500);

@@ -13,18 +13,18 @@ mod snapshot;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
+use shoal_manager_core::{Persist, SnapshotRecord};
 
 pub use file::FileLog;
 
 /// Keeps a manager's part of the consensus through crashes.
 pub trait LogStore: Send + std::fmt::Debug {
-    /// Writes, durably and as one: a snapshot that replaces the log, entries, the hard state. Entries take the place of
-    /// all from the first one's index on.
+    /// Writes, durably and as one: a snapshot that replaces the log, entries, the hard state. A hard state alone that need
+    /// not be synced may wait for the next write that must.
     ///
     /// # Errors
     /// [`LogError`]; the store then refuses further writes.
-    fn append(&mut self, write: LogWrite) -> Result<(), LogError>;
+    fn append(&mut self, write: Persist) -> Result<(), LogError>;
 
     /// Keeps a snapshot of this manager's own making; the log stays as it is. Older snapshots go.
     ///
@@ -37,70 +37,6 @@ pub trait LogStore: Send + std::fmt::Debug {
     /// # Errors
     /// As [`LogStore::append`].
     fn compact(&mut self, through: u64) -> Result<(), LogError>;
-}
-
-/// One entry of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogEntry {
-    /// Its place, from 1, without gaps.
-    pub index: u64,
-    /// The term of the leader that made it.
-    pub term: u64,
-    /// The entry itself.
-    pub bytes: Bytes,
-}
-
-/// The whole state at an index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotRecord {
-    /// The last entry that it covers.
-    pub index: u64,
-    /// That entry's term.
-    pub term: u64,
-    /// The snapshot itself.
-    pub bytes: Bytes,
-}
-
-/// What is written as one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogWrite {
-    /// From the leader: the log begins anew after it.
-    pub snapshot: Option<SnapshotRecord>,
-    /// Consecutive.
-    pub entries: Vec<LogEntry>,
-    /// Term, vote and commit index, opaque here.
-    pub hard_state: Option<Bytes>,
-    /// Whether the caller relies on it after a crash. A hard state of which only the commit index changed need not be.
-    pub durability: Durability,
-}
-
-/// Whether a write must be on disk when the call returns.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// It must.
-    #[default]
-    Synced,
-    /// It may wait for the next write that must.
-    Deferred,
-}
-
-/// What a directory held when it was opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogContents {
-    /// The newest snapshot.
-    pub snapshot: Option<SnapshotRecord>,
-    /// The last hard state.
-    pub hard_state: Option<Bytes>,
-    /// Consecutive; some may be older than the snapshot, the last may be.
-    pub entries: Vec<LogEntry>,
-}
-
-impl LogContents {
-    /// Whether nothing was ever written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.snapshot.is_none() && self.hard_state.is_none() && self.entries.is_empty()
-    }
 }
 
 /// The log could not be opened, read or written.

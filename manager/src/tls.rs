@@ -4,9 +4,11 @@
 //! to be rebuilt when a certificate is renewed. A manager is verified by the name of its role, not by its address.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
+use rustls::client::Resumption;
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -15,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::codegen::http::Uri;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::ca::{CaError, Identity};
 use crate::limits::{CONNECT_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT};
 
 /// The name that managers' certificates carry and clients verify.
@@ -50,12 +53,49 @@ pub struct AddressError {
     pub address: String,
 }
 
+/// A manager could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The text is no address.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// Nobody answers, or somebody else.
+    #[error("reach the manager at {address}")]
+    Unreachable {
+        /// host:port.
+        address: String,
+        /// What the transport said.
+        #[source]
+        source: tonic::transport::Error,
+    },
+    /// The TCP connection or the handshake failed.
+    #[error("reach the manager at {address}")]
+    Handshake {
+        /// host:port.
+        address: String,
+        /// What the system or TLS said.
+        #[source]
+        source: io::Error,
+    },
+    /// Who answers shows no node's certificate.
+    #[error("tell who answers at {address}")]
+    Stranger {
+        /// host:port.
+        address: String,
+        /// What is wrong with the certificate.
+        #[source]
+        source: CaError,
+    },
+}
+
 impl ManagerConnector {
-    /// Connects with the given half of [`NodeTls`]. ALPN is set here; everything else is the caller's.
+    /// Connects with the given half of [`NodeTls`]. ALPN is set here, and sessions are not resumed: a resumed one would
+    /// show the certificate of its beginning, with the role of that time.
     #[must_use]
     pub fn new(tls: &Arc<ClientConfig>) -> Self {
         let mut tls = ClientConfig::clone(tls);
         tls.alpn_protocols = vec![b"h2".to_vec()];
+        tls.resumption = Resumption::disabled();
         Self { tls: TlsConnector::from(Arc::new(tls)) }
     }
 
@@ -65,20 +105,59 @@ impl ManagerConnector {
     /// # Errors
     /// [`AddressError`] when `address` is not host:port.
     pub fn channel(&self, address: &str) -> Result<Channel, AddressError> {
-        let refused = || AddressError { address: address.to_owned() };
-        // The scheme is http to tonic, because the connector brings the TLS.
-        let uri: Uri = format!("http://{address}").parse().map_err(|_| refused())?;
-        if uri.port().is_none() || uri.path() != "/" {
-            return Err(refused());
-        }
-        let endpoint = Endpoint::from(uri)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-            .keep_alive_while_idle(true);
-        let tls = self.tls.clone();
-        Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |uri: Uri| connect(tls.clone(), uri))))
+        let endpoint = endpoint(address)?;
+        Ok(endpoint.connect_with_connector_lazy(self.service()))
     }
+
+    /// A channel to `address` (host:port) that stands.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when `address` is not host:port, nobody answers there, or who answers is not a manager of ours.
+    pub async fn connect(&self, address: &str) -> Result<Channel, ConnectError> {
+        let endpoint = endpoint(address)?;
+        let connected = endpoint.connect_with_connector(self.service()).await;
+        connected.map_err(|source| ConnectError::Unreachable { address: address.to_owned(), source })
+    }
+
+    /// Who answers at `address` (host:port), by the certificate.
+    pub(crate) async fn identify(&self, address: &str) -> Result<Identity, ConnectError> {
+        let failed = |source| ConnectError::Handshake { address: address.to_owned(), source };
+        let (host, port) = parse(address)?;
+        let stream = open(&self.tls, &host, port).await.map_err(failed)?;
+        let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let shown = certificates.first().map(AsRef::as_ref).unwrap_or_default();
+        Identity::from_der(shown).map_err(|source| ConnectError::Stranger { address: address.to_owned(), source })
+    }
+
+    fn service(
+        &self,
+    ) -> impl tower::Service<Uri, Response = TokioIo<TlsStream<TcpStream>>, Error = io::Error, Future: Send> + Send + use<>
+    {
+        let tls = self.tls.clone();
+        tower::service_fn(move |uri: Uri| connect(tls.clone(), uri))
+    }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, AddressError> {
+    let endpoint = Endpoint::from(uri(address)?)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true);
+    Ok(endpoint)
+}
+
+/// The scheme is http to tonic, because the connector brings the TLS.
+fn uri(address: &str) -> Result<Uri, AddressError> {
+    let refused = || AddressError { address: address.to_owned() };
+    let uri: Uri = format!("http://{address}").parse().map_err(|_| refused())?;
+    if uri.port().is_none() || uri.path() != "/" { Err(refused()) } else { Ok(uri) }
+}
+
+fn parse(address: &str) -> Result<(String, u16), AddressError> {
+    let uri = uri(address)?;
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    Ok((host.to_owned(), uri.port_u16().unwrap_or_default()))
 }
 
 impl fmt::Debug for ManagerConnector {
@@ -87,12 +166,16 @@ impl fmt::Debug for ManagerConnector {
     }
 }
 
-async fn connect(tls: TlsConnector, uri: Uri) -> std::io::Result<TokioIo<TlsStream<TcpStream>>> {
+async fn connect(tls: TlsConnector, uri: Uri) -> io::Result<TokioIo<TlsStream<TcpStream>>> {
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or_default())).await?;
+    Ok(TokioIo::new(open(&tls, host, uri.port_u16().unwrap_or_default()).await?))
+}
+
+async fn open(tls: &TlsConnector, host: &str, port: u16) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
-    let name = ServerName::try_from(MANAGER_SERVER_NAME).map_err(std::io::Error::other)?;
-    Ok(TokioIo::new(tls.connect(name, stream).await?))
+    let name = ServerName::try_from(MANAGER_SERVER_NAME).map_err(io::Error::other)?;
+    tls.connect(name, stream).await
 }
 
 #[cfg(test)]

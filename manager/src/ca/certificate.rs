@@ -110,7 +110,7 @@ impl Validity {
 }
 
 /// The role's name in certificates, which is also the name that clients verify.
-pub(super) fn role_name(role: Role) -> &'static str {
+pub(crate) fn role_name(role: Role) -> &'static str {
     match role {
         Role::Manager => "swarm-manager",
         Role::Worker => "swarm-worker",

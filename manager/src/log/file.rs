@@ -9,10 +9,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use shoal_manager_core::{LogEntry, Persist, Restored, SnapshotRecord};
 
 use super::record::Record;
 use super::segment::{SegmentContents, SegmentWriter, Tail};
-use super::{Durability, LogContents, LogEntry, LogError, LogStore, LogWrite, SnapshotRecord, snapshot};
+use super::{LogError, LogStore, snapshot};
 use crate::config::DataKey;
 use crate::limits::SEGMENT_BYTES;
 
@@ -47,7 +48,7 @@ impl FileLog {
     ///
     /// # Errors
     /// [`LogError`]: damage is told apart from a write that was cut off by a crash, which is cleaned up.
-    pub fn open(directory: &Path, key: DataKey) -> Result<(Self, LogContents), LogError> {
+    pub fn open(directory: &Path, key: DataKey) -> Result<(Self, Restored), LogError> {
         fs::create_dir_all(directory).map_err(LogError::io("create", directory))?;
         let lock = lock(directory)?;
         let names = list(directory)?;
@@ -67,7 +68,8 @@ impl FileLog {
                 Tail::Torn if !last => return Err(LogError::Corrupt { path, offset: contents.end }),
                 Tail::Torn | Tail::Zeros => contents.cut_tail(&path)?,
             }
-            let highest = replay.take(contents.records).map_err(|()| LogError::Corrupt { path: path.clone(), offset: 0 })?;
+            let highest =
+                replay.take(contents.records).map_err(|()| LogError::Corrupt { path: path.clone(), offset: 0 })?;
             finished.push_back(FinishedSegment { path, highest });
         }
         let snapshot_index = snapshot.as_ref().map_or(0, |snapshot| snapshot.index);
@@ -92,7 +94,7 @@ impl FileLog {
         Ok((log, contents))
     }
 
-    fn try_append(&mut self, write: LogWrite) -> Result<(), LogError> {
+    fn try_append(&mut self, write: Persist) -> Result<(), LogError> {
         let mut record = Record { entries: write.entries, ..Record::default() };
         let mut last_index = self.last_index;
         if let Some(snapshot) = &write.snapshot {
@@ -111,7 +113,7 @@ impl FileLog {
             self.hard_state = Some(hard_state);
             self.hard_state_deferred = true;
         }
-        if write.durability == Durability::Deferred && record.entries.is_empty() && record.reset.is_none() {
+        if !write.must_sync && record.entries.is_empty() && record.reset.is_none() {
             return Ok(());
         }
         if self.hard_state_deferred {
@@ -187,7 +189,7 @@ impl FileLog {
 }
 
 impl LogStore for FileLog {
-    fn append(&mut self, write: LogWrite) -> Result<(), LogError> {
+    fn append(&mut self, write: Persist) -> Result<(), LogError> {
         self.or_close(|log| log.try_append(write))
     }
 
@@ -246,11 +248,7 @@ impl Replay {
     }
 
     /// Joins the entries to the snapshot, and drops them if they do not fit it.
-    fn into_contents(
-        mut self,
-        snapshot: Option<SnapshotRecord>,
-        directory: &Path,
-    ) -> Result<LogContents, LogError> {
+    fn into_contents(mut self, snapshot: Option<SnapshotRecord>, directory: &Path) -> Result<Restored, LogError> {
         let covered = snapshot.as_ref().map_or(0, |snapshot| snapshot.index);
         let first = self.entries.first().map_or(covered + 1, |entry| entry.index);
         if self.reset > covered || first > covered + 1 {
@@ -265,7 +263,7 @@ impl Replay {
                 self.entries.clear();
             }
         }
-        Ok(LogContents { snapshot, hard_state: self.hard_state, entries: self.entries })
+        Ok(Restored { snapshot, hard_state: self.hard_state, entries: self.entries })
     }
 }
 
@@ -310,12 +308,8 @@ fn sync_directory(directory: &Path) -> Result<(), LogError> {
 
 fn lock(directory: &Path) -> Result<File, LogError> {
     let path = directory.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(LogError::io("create", &path))?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&path).map_err(LogError::io("create", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(LogError::Locked { path }),

@@ -1,10 +1,9 @@
-//! The plain text of one record of the log: what one [`LogWrite`] holds, in bytes.
+//! The plain text of one record of the log: what one [`shoal_manager_core::Persist`] holds, in bytes.
 //!
 //! A snapshot's bytes are not in it: it names the snapshot whose file was written before.
 
 use bytes::{Buf, BufMut, Bytes};
-
-use super::LogEntry;
+use shoal_manager_core::LogEntry;
 
 /// What one record says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -143,9 +143,7 @@ impl SegmentContents {
     /// Reads a segment. What is broken in its midst is an error; what is broken at its end is told in `tail`.
     pub(super) fn read(path: &Path, key: &DataKey) -> Result<Self, LogError> {
         let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|mut file| file.read_to_end(&mut bytes))
-            .map_err(LogError::io("read", path))?;
+        File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(LogError::io("read", path))?;
         let corrupt = |offset: usize| LogError::Corrupt { path: path.to_owned(), offset: offset as u64 };
         let salt = header_salt(&bytes).ok_or_else(|| corrupt(0))?;
         let key = file_key(key, &salt, path)?;

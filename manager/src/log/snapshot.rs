@@ -7,9 +7,10 @@ use std::io::Write;
 use std::path::Path;
 
 use bytes::Bytes;
+use shoal_manager_core::SnapshotRecord;
 
+use super::LogError;
 use super::seal::{FileKey, SALT_BYTES, new_salt};
-use super::{LogError, SnapshotRecord};
 use crate::config::DataKey;
 
 const MAGIC: &[u8; 8] = b"SHOALSN1";
@@ -56,9 +57,5 @@ pub(super) fn read(path: &Path, key: &DataKey) -> Result<SnapshotRecord, LogErro
     let plain = FileKey::new(key, salt, KIND)
         .and_then(|key| key.open(0, body))
         .map_err(|_| LogError::Key { path: path.to_owned() })?;
-    Ok(SnapshotRecord {
-        index: u64::from_le_bytes(*index),
-        term: u64::from_le_bytes(*term),
-        bytes: Bytes::from(plain),
-    })
+    Ok(SnapshotRecord { index: u64::from_le_bytes(*index), term: u64::from_le_bytes(*term), bytes: Bytes::from(plain) })
 }

@@ -15,23 +15,23 @@ fn entry(index: u64, term: u64) -> LogEntry {
     LogEntry { index, term, bytes: Bytes::from(format!("entry {index} of term {term}")) }
 }
 
-fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> LogWrite {
-    LogWrite { entries: indexes.map(|index| entry(index, term)).collect(), ..LogWrite::default() }
+fn entries(indexes: std::ops::RangeInclusive<u64>, term: u64) -> Persist {
+    Persist { entries: indexes.map(|index| entry(index, term)).collect(), ..Persist::default() }
 }
 
 fn snapshot(index: u64, term: u64) -> SnapshotRecord {
     SnapshotRecord { index, term, bytes: Bytes::from(format!("state at {index}")) }
 }
 
-fn hard_state(text: &'static str, durability: Durability) -> LogWrite {
-    LogWrite { hard_state: Some(Bytes::from(text)), durability, ..LogWrite::default() }
+fn hard_state(text: &'static str, must_sync: bool) -> Persist {
+    Persist { hard_state: Some(Bytes::from(text)), must_sync, ..Persist::default() }
 }
 
-fn open(directory: &Path) -> (FileLog, LogContents) {
+fn open(directory: &Path) -> (FileLog, Restored) {
     FileLog::open(directory, key()).unwrap()
 }
 
-fn indexes(contents: &LogContents) -> Vec<(u64, u64)> {
+fn indexes(contents: &Restored) -> Vec<(u64, u64)> {
     contents.entries.iter().map(|entry| (entry.index, entry.term)).collect()
 }
 
@@ -52,8 +52,8 @@ fn copy(from: &Path) -> TempDir {
 fn reads_what_it_wrote() {
     let directory = TempDir::new().unwrap();
     let (mut log, contents) = open(directory.path());
-    assert!(contents.is_empty());
-    log.append(LogWrite { hard_state: Some(Bytes::from_static(b"one")), ..entries(1..=3, 1) }).unwrap();
+    assert_eq!(contents, Restored::default());
+    log.append(Persist { hard_state: Some(Bytes::from_static(b"one")), ..entries(1..=3, 1) }).unwrap();
     log.append(entries(4..=5, 1)).unwrap();
     log.append(entries(5..=6, 2)).unwrap();
     drop(log);
@@ -70,8 +70,8 @@ fn reads_what_it_wrote() {
 fn defers_what_need_not_last_until_the_next_write() {
     let directory = TempDir::new().unwrap();
     let (mut log, _) = open(directory.path());
-    log.append(hard_state("first", Durability::Synced)).unwrap();
-    log.append(hard_state("second", Durability::Deferred)).unwrap();
+    log.append(hard_state("first", true)).unwrap();
+    log.append(hard_state("second", false)).unwrap();
     let crashed = copy(directory.path());
     assert_eq!(open(crashed.path()).1.hard_state, Some(Bytes::from_static(b"first")));
     log.append(entries(1..=1, 1)).unwrap();
@@ -126,7 +126,7 @@ fn opens_with_a_prefix_after_a_cut_at_any_byte() {
     let (mut log, _) = open(directory.path());
     log.append(entries(1..=2, 1)).unwrap();
     let before = log.current.as_ref().unwrap().len();
-    log.append(LogWrite { hard_state: Some(Bytes::from_static(b"h")), ..entries(3..=4, 1) }).unwrap();
+    log.append(Persist { hard_state: Some(Bytes::from_static(b"h")), ..entries(3..=4, 1) }).unwrap();
     let after = log.current.as_ref().unwrap().len();
     let name = last_segment(directory.path());
     for end in before..=after {
@@ -165,7 +165,7 @@ fn begins_anew_after_a_snapshot_from_the_leader() {
     let directory = TempDir::new().unwrap();
     let (mut log, _) = open(directory.path());
     log.append(entries(1..=9, 1)).unwrap();
-    log.append(LogWrite { snapshot: Some(snapshot(5, 2)), ..LogWrite::default() }).unwrap();
+    log.append(Persist { snapshot: Some(snapshot(5, 2)), ..Persist::default() }).unwrap();
     log.append(entries(6..=7, 2)).unwrap();
     drop(log);
     let (_, contents) = open(directory.path());
@@ -197,7 +197,7 @@ fn forgets_whole_segments_that_a_snapshot_covers() {
     let large = Bytes::from(vec![1; 3 << 20]);
     for index in 1..=9 {
         let entries = vec![LogEntry { index, term: 1, bytes: large.clone() }];
-        log.append(LogWrite { entries, hard_state: Some(Bytes::from_static(b"h")), ..LogWrite::default() }).unwrap();
+        log.append(Persist { entries, hard_state: Some(Bytes::from_static(b"h")), ..Persist::default() }).unwrap();
     }
     assert_eq!(list(directory.path()).unwrap().segments.len(), 4);
     assert!(matches!(log.forget_segments(7), Err(LogError::Order { expected: 0, found: 7 })));
@@ -216,7 +216,7 @@ fn forgets_whole_segments_that_a_snapshot_covers() {
 fn refuses_a_log_with_a_missing_part() {
     let directory = TempDir::new().unwrap();
     let (mut log, _) = open(directory.path());
-    log.append(LogWrite { snapshot: Some(snapshot(5, 2)), ..entries(6..=6, 2) }).unwrap();
+    log.append(Persist { snapshot: Some(snapshot(5, 2)), ..entries(6..=6, 2) }).unwrap();
     drop(log);
     fs::remove_file(snapshot_path(directory.path(), 5)).unwrap();
     assert!(matches!(FileLog::open(directory.path(), key()), Err(LogError::Corrupt { .. })));
@@ -228,7 +228,8 @@ struct SmallDisk(TempDir);
 impl SmallDisk {
     fn mount() -> Self {
         let directory = TempDir::new().unwrap();
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(directory.path()).status();
+        let status =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(directory.path()).status();
         assert!(status.unwrap().success());
         Self(directory)
     }
@@ -247,7 +248,7 @@ fn says_that_the_disk_is_full_and_loses_nothing() {
     let mut written = 0;
     let error = loop {
         let entries = vec![LogEntry { index: written + 1, term: 1, bytes: Bytes::from(vec![1; 50_000]) }];
-        match log.append(LogWrite { entries, ..LogWrite::default() }) {
+        match log.append(Persist { entries, ..Persist::default() }) {
             Ok(()) => written += 1,
             Err(error) => break error,
         }
@@ -283,7 +284,7 @@ proptest! {
                 2 => {
                     covered = last + count;
                     list.clear();
-                    log.append(LogWrite { snapshot: Some(snapshot(covered, term)), ..LogWrite::default() }).unwrap();
+                    log.append(Persist { snapshot: Some(snapshot(covered, term)), ..Persist::default() }).unwrap();
                 }
                 _ => {
                     drop(log);

@@ -1,0 +1,175 @@
+//! The gRPC services of a manager, over mutual TLS on one port.
+//!
+//! Each service takes apart its envelopes, asks who calls and whether they may, and hands model types to the driver. What
+//! only the leader can do, a follower carries to it once, or refuses with the leader's address.
+
+mod authority;
+mod caller;
+mod control;
+mod dispatcher;
+mod listener;
+mod raft;
+mod refusals;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shoal_proto::grpc::certificate_authority_server::CertificateAuthorityServer;
+use shoal_proto::grpc::control_server::ControlServer;
+use shoal_proto::grpc::dispatcher_server::DispatcherServer;
+use shoal_proto::grpc::raft_server::RaftServer;
+use shoal_proto::model::NodeId;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::MetadataValue;
+use tonic::transport::Server;
+use tonic::{Request, Status};
+
+use crate::ca::Identity;
+use crate::handle::ManagerHandle;
+use crate::leader::FORWARDED;
+use crate::limits::{DRAIN_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MESSAGE_BYTES, STREAM_WINDOW_BYTES};
+use crate::tls::NodeTls;
+use caller::Caller;
+use listener::{Connection, Listener};
+use refusals::Refusals;
+
+/// Metadata of a refusal by a follower: host:port of the leader, when it is known.
+pub(crate) const LEADER: &str = "shoal-leader";
+
+/// The door of a manager: takes handshakes at once, and calls when there is somebody to answer them.
+#[derive(Debug)]
+pub(crate) struct Door {
+    connections: mpsc::Receiver<std::io::Result<Connection>>,
+    refusals: Arc<Refusals>,
+    stop: CancellationToken,
+}
+
+impl Door {
+    /// Opens the door on a bound socket. Calls wait until [`Door::serve`].
+    pub(crate) fn open(listener: TcpListener, tls: &NodeTls, stop: CancellationToken) -> Self {
+        let refusals = Arc::new(Refusals::default());
+        let (listener, connections) = Listener::new(listener, &tls.server, Arc::clone(&refusals), stop.clone());
+        tokio::spawn(listener.run());
+        Self { connections, refusals, stop }
+    }
+
+    /// Serves until `stop`, and a little longer for what is under way.
+    pub(crate) async fn serve(self, manager: ManagerHandle) -> Result<(), tonic::transport::Error> {
+        let services = Services { manager, refusals: self.refusals, stop: self.stop.clone() };
+        let raft = RaftServer::new(services.clone())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        let control = ControlServer::new(services.clone())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
+        let dispatcher = DispatcherServer::new(services.clone()).max_encoding_message_size(MESSAGE_BYTES);
+        let serving = Server::builder()
+            .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(STREAM_WINDOW_BYTES)
+            .add_service(CertificateAuthorityServer::new(services))
+            .add_service(raft)
+            .add_service(control)
+            .add_service(dispatcher)
+            .serve_with_incoming_shutdown(ReceiverStream::new(self.connections), self.stop.cancelled());
+        let late = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(DRAIN_TIMEOUT).await;
+        };
+        tokio::select! {
+            result = serving => result,
+            () = late => Ok(()),
+        }
+    }
+}
+
+/// All services: they share who answers and whom they refused.
+#[derive(Debug, Clone)]
+struct Services {
+    manager: ManagerHandle,
+    refusals: Arc<Refusals>,
+    stop: CancellationToken,
+}
+
+impl Services {
+    /// The node that calls, if it is one of this swarm.
+    fn node<T>(&self, request: &Request<T>) -> Result<(Identity, Caller), Status> {
+        let caller = Caller::of(request)?;
+        match caller.node(self.manager.cluster()) {
+            Ok(identity) => Ok((identity, caller)),
+            Err(status) => Err(self.refuse(&caller, status)),
+        }
+    }
+
+    /// The node that calls, if it is a manager of this swarm.
+    fn manager<T>(&self, request: &Request<T>) -> Result<(NodeId, Caller), Status> {
+        let caller = Caller::of(request)?;
+        match caller.manager(self.manager.cluster()) {
+            Ok(node) => Ok((node, caller)),
+            Err(status) => Err(self.refuse(&caller, status)),
+        }
+    }
+
+    fn refuse(&self, caller: &Caller, status: Status) -> Status {
+        self.refusals.log(caller.remote.ip(), status.message(), "refused a call");
+        status
+    }
+
+    /// Where to carry a call that is the leader's: `None` when this manager leads.
+    fn leader_for<T>(&self, request: &Request<T>) -> Result<Option<String>, Status> {
+        let view = self.manager.view();
+        if view.is_leader() {
+            return Ok(None);
+        }
+        match view.leader_address() {
+            Some(leader) if !request.metadata().contains_key(FORWARDED) => Ok(Some(leader.to_owned())),
+            leader => Err(not_leader(leader)),
+        }
+    }
+}
+
+/// A follower's refusal.
+fn not_leader(leader: Option<&str>) -> Status {
+    let Some(leader) = leader else {
+        return Status::unavailable(crate::handle::NO_LEADER);
+    };
+    let mut status = Status::failed_precondition(format!("this manager does not lead; ask the leader at {leader}"));
+    if let Ok(value) = MetadataValue::try_from(leader) {
+        status.metadata_mut().insert(LEADER, value);
+    }
+    status
+}
+
+/// The time that a caller still waits, at most `longest`.
+fn deadline<T>(request: &Request<T>, longest: Duration) -> Duration {
+    let asked = request.metadata().get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(parse_timeout);
+    asked.map_or(longest, |asked| asked.min(longest))
+}
+
+/// gRPC's form: digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(number.saturating_mul(3600))),
+        "M" => Some(Duration::from_secs(number.saturating_mul(60))),
+        "S" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_millis(number)),
+        "u" => Some(Duration::from_micros(number)),
+        "n" => Some(Duration::from_nanos(number)),
+        _ => None,
+    }
+}
+
+/// Performs `work` within `longest`.
+async fn within<T>(longest: Duration, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    timeout(longest, work)
+        .await
+        .unwrap_or_else(|_| Err(Status::deadline_exceeded("the managers did not answer in time")))
+}

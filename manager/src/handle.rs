@@ -1,0 +1,284 @@
+//! What the daemon asks of its manager: [`ManagerHandle`], cheap to clone.
+//!
+//! Any manager answers: what only the leader can do is carried to it, and tried again while an election is on, for a
+//! bounded time. Control requests may be made twice without harm, because names are unique and updates name the version
+//! that they change; a refusal that an earlier, lost attempt may have caused says so.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shoal_manager_core::{Answer, ChangeSet, Leadership, Member};
+use shoal_proto::grpc::LeaveRequest;
+use shoal_proto::model::{
+    ClusterId, ControlError, ControlErrorKind, ControlReply, ControlRequest, NodeId, Reachability,
+};
+use tokio::sync::{broadcast, watch};
+use tokio::time::timeout;
+use tonic::Code;
+
+use crate::driver::{Ask, Mailbox, View};
+use crate::leader::{CarryError, LeaderClient};
+use crate::limits::{CALL_RETRY, REQUEST_TIMEOUT};
+use crate::tls::ManagerConnector;
+
+/// Docker's words, which its users know.
+pub(crate) const NO_LEADER: &str = "The swarm does not have a leader. It's possible that too few managers are online. \
+                                    Make sure more than half of the managers are online.";
+
+/// Speaks to a running manager.
+#[derive(Debug, Clone)]
+pub struct ManagerHandle(pub(crate) Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) node: NodeId,
+    pub(crate) cluster: ClusterId,
+    pub(crate) raft_id: u64,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) view: watch::Receiver<View>,
+    pub(crate) leadership: watch::Receiver<Leadership>,
+    pub(crate) changes: broadcast::Sender<Arc<ChangeSet>>,
+    pub(crate) connector: ManagerConnector,
+    pub(crate) leader: LeaderClient,
+}
+
+/// What this manager knows of the managers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalStatus {
+    /// Its own number in the consensus.
+    pub raft_id: u64,
+    /// Whether it leads.
+    pub is_leader: bool,
+    /// All managers, this one included.
+    pub members: Vec<MemberStatus>,
+}
+
+/// One manager, as another sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Who and where.
+    pub member: Member,
+    /// Whether it leads.
+    pub is_leader: bool,
+    /// Whether a connection to it stands; this manager reaches itself.
+    pub reachability: Reachability,
+}
+
+/// How one attempt at a request ended.
+enum Attempt<T> {
+    Answered(Result<T, ControlError>),
+    /// It had no effect, and may be made again.
+    Unmade(ControlError),
+    /// It may have taken effect.
+    Lost(ControlError),
+}
+
+impl ManagerHandle {
+    /// Asks the swarm, here or at the leader. The number is the log index that the answer reflects.
+    ///
+    /// # Errors
+    /// The leader's refusal; of kind `Unavailable` when no leader answered within ten seconds.
+    pub async fn call(&self, request: ControlRequest) -> Result<(ControlReply, u64), ControlError> {
+        self.persist(|leader, remaining| {
+            let request = &request;
+            async move {
+                match leader {
+                    None => here(self.call_here(request.clone()).await),
+                    Some(address) => carried(self.0.leader.call(&address, request, remaining).await),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Takes this manager out of the consensus; refused when the others would lose their quorum.
+    ///
+    /// # Errors
+    /// As [`ManagerHandle::call`].
+    pub async fn leave(&self) -> Result<(), ControlError> {
+        self.remove_member(self.0.node).await
+    }
+
+    /// Takes a manager out of the consensus; refused when the rest would lose their quorum.
+    ///
+    /// # Errors
+    /// As [`ManagerHandle::call`].
+    pub async fn remove_member(&self, node: NodeId) -> Result<(), ControlError> {
+        self.persist(|leader, remaining| async move {
+            match leader {
+                None => here(self.0.mailbox.ask(Ask::Leave { node }).await.map(|_| ())),
+                Some(address) => {
+                    let request = LeaveRequest { node_id: node.to_string() };
+                    match self.0.leader.leave(&address, request, remaining).await {
+                        Ok(_) => Attempt::Answered(Ok(())),
+                        Err(status) => left(&status),
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Who leads. Changes are seen at once.
+    #[must_use]
+    pub fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.0.leadership.clone()
+    }
+
+    /// Changes of the swarm's objects from now on, in the order of the log. One who lags is told that it missed some.
+    #[must_use]
+    pub fn subscribe_changes(&self) -> broadcast::Receiver<Arc<ChangeSet>> {
+        self.0.changes.subscribe()
+    }
+
+    /// What this manager knows of the managers, without asking anybody.
+    #[must_use]
+    pub fn local_status(&self) -> LocalStatus {
+        let view = self.view();
+        let own = self.0.raft_id;
+        let leader = match &view.leadership {
+            Leadership::Leader => Some(own),
+            Leadership::Follower { leader } => leader.as_ref().map(|leader| leader.raft_id),
+        };
+        let status = |member: Member| MemberStatus {
+            is_leader: Some(member.raft_id) == leader,
+            reachability: if member.raft_id == own || view.reachable.contains(&member.raft_id) {
+                Reachability::Reachable
+            } else {
+                Reachability::Unreachable
+            },
+            member,
+        };
+        LocalStatus {
+            raft_id: own,
+            is_leader: leader == Some(own),
+            members: view.members.into_iter().map(status).collect(),
+        }
+    }
+
+    /// This manager's node.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    /// The swarm.
+    #[must_use]
+    pub fn cluster(&self) -> ClusterId {
+        self.0.cluster
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.0.view.borrow().clone()
+    }
+
+    pub(crate) fn mailbox(&self) -> &Mailbox {
+        &self.0.mailbox
+    }
+
+    pub(crate) fn connector(&self) -> &ManagerConnector {
+        &self.0.connector
+    }
+
+    pub(crate) fn leader(&self) -> &LeaderClient {
+        &self.0.leader
+    }
+
+    /// Asks this manager's own plane, which answers when it leads.
+    pub(crate) async fn call_here(&self, request: ControlRequest) -> Result<(ControlReply, u64), ControlError> {
+        match self.0.mailbox.ask(Ask::Control(request)).await? {
+            (Answer::Control(reply), index) => Ok((reply, index)),
+            _ => Err(ControlError::new(ControlErrorKind::Internal, "the answer is to another question")),
+        }
+    }
+
+    /// Attempts until there is an answer or no time is left. An attempt gets the leader's address, or `None` when this
+    /// manager leads, and the time that remains; it is given up when the leader changes, because the old one may be gone.
+    async fn persist<T, F, Fut>(&self, attempt: F) -> Result<T, ControlError>
+    where
+        F: Fn(Option<String>, Duration) -> Fut,
+        Fut: Future<Output = Attempt<T>>,
+    {
+        let until = Instant::now() + REQUEST_TIMEOUT;
+        let mut leadership = self.0.leadership.clone();
+        let mut lost = false;
+        loop {
+            let remaining = until.saturating_duration_since(Instant::now());
+            let leader = match &*leadership.borrow_and_update() {
+                Leadership::Leader => Some(None),
+                Leadership::Follower { leader: Some(leader) } => Some(Some(leader.address.clone())),
+                Leadership::Follower { leader: None } => None,
+            };
+            let ended = match leader {
+                Some(leader) => tokio::select! {
+                    ended = attempt(leader, remaining) => ended,
+                    Ok(()) = leadership.changed() => Attempt::Lost(unavailable("the leader changed meanwhile")),
+                },
+                None => Attempt::Unmade(unavailable(NO_LEADER)),
+            };
+            let error = match ended {
+                Attempt::Answered(answer) => return answer.map_err(|refusal| after_loss(refusal, lost)),
+                Attempt::Unmade(error) => error,
+                Attempt::Lost(error) => {
+                    lost = true;
+                    error
+                }
+            };
+            if Instant::now() + CALL_RETRY >= until {
+                return Err(after_loss(error, lost));
+            }
+            // A change of leader ends the pause early; that it does not come is no failure.
+            let _ = timeout(CALL_RETRY, leadership.changed()).await;
+            leadership.mark_changed();
+        }
+    }
+}
+
+fn here<T>(answer: Result<T, ControlError>) -> Attempt<T> {
+    match answer {
+        // The plane lost its leadership, and what was under way may be decided by the next leader.
+        Err(error) if error.kind == ControlErrorKind::Unavailable => Attempt::Lost(error),
+        answer => Attempt::Answered(answer),
+    }
+}
+
+fn carried<T>(answer: Result<Result<T, ControlError>, CarryError>) -> Attempt<T> {
+    match answer {
+        Ok(answer) => here(answer),
+        Err(CarryError::Unreachable(_) | CarryError::NotLeader(_)) => Attempt::Unmade(unavailable(NO_LEADER)),
+        Err(CarryError::Lost { .. }) => Attempt::Lost(unavailable(NO_LEADER)),
+        Err(error @ CarryError::Codec(_)) => {
+            let text = format!("failed to {error}: it is of another version");
+            Attempt::Answered(Err(ControlError::new(ControlErrorKind::Internal, text)))
+        }
+    }
+}
+
+fn left<T>(status: &tonic::Status) -> Attempt<T> {
+    let error = |kind| ControlError::new(kind, status.message());
+    match status.code() {
+        Code::Unavailable | Code::Cancelled | Code::Unknown => Attempt::Lost(unavailable(NO_LEADER)),
+        Code::FailedPrecondition if status.metadata().contains_key(crate::grpc::LEADER) => {
+            Attempt::Unmade(unavailable(NO_LEADER))
+        }
+        Code::FailedPrecondition => Attempt::Answered(Err(error(ControlErrorKind::FailedPrecondition))),
+        Code::NotFound => Attempt::Answered(Err(error(ControlErrorKind::NotFound))),
+        Code::InvalidArgument => Attempt::Answered(Err(error(ControlErrorKind::Invalid))),
+        _ => Attempt::Answered(Err(error(ControlErrorKind::Internal))),
+    }
+}
+
+/// A refusal that an earlier attempt of the same request may have caused.
+fn after_loss(mut refusal: ControlError, lost: bool) -> ControlError {
+    if lost {
+        refusal.message.push_str(
+            " (an earlier attempt of this request was lost with its leader and may have taken effect: look before \
+             making it again)",
+        );
+    }
+    refusal
+}
+
+fn unavailable(text: &str) -> ControlError {
+    ControlError::new(ControlErrorKind::Unavailable, text)
+}
