@@ -22,6 +22,9 @@ pub struct NetworkConfig {
     pub data_path_addr: IpAddr,
     /// Holds `netns/` (one bind-mounted file an endpoint) and `network.json` (what the kernel was told).
     pub exec_root: PathBuf,
+    /// Whether tasks see the addresses of clients of published ports. `None`: if the kernel can (Linux 5.16); all hosts
+    /// of a swarm should be alike in this. Without, tasks see the host that the client spoke to.
+    pub keep_client_addresses: Option<bool>,
     /// How often the kernel's ruleset is compared with what it was told.
     pub verify_period: Duration,
     /// Namespaces made ahead of need; zero makes each when it is asked for.
@@ -38,6 +41,7 @@ impl NetworkConfig {
             node_id,
             data_path_addr,
             exec_root,
+            keep_client_addresses: None,
             verify_period: super::limits::VERIFY_PERIOD,
             spare_namespaces: super::limits::SPARE_NAMESPACES,
         }

@@ -9,9 +9,10 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
+use nix::libc::{EINVAL, ENOENT, EOPNOTSUPP};
 
 use super::NetworkError;
-use super::firewall::Transaction;
+use super::firewall::{Transaction, container_rules};
 use super::netlink::{
     Channel, Namespace, Reaper, Refusal, RouteChannel, SparePool, commit, mount_namespace, unmount_namespace,
 };
@@ -50,6 +51,19 @@ impl Executor {
             let step = step.map_or_else(|| "reach the kernel".to_owned(), |(_, step)| step.to_string());
             NetworkError::Kernel { step, source: refusal.error }
         })
+    }
+
+    /// Whether a container's answers can be addressed by rule, tried in a namespace that is thrown away.
+    pub(super) fn can_address_answers(&mut self) -> io::Result<bool> {
+        let mut scratch = self.spares.take()?;
+        let tried = container_rules("lo").iter().try_for_each(|rules| commit(&mut scratch.firewall, rules));
+        match tried {
+            Ok(()) => Ok(true),
+            Err(refusal) => match refusal.error.raw_os_error() {
+                Some(EOPNOTSUPP | ENOENT | EINVAL) => Ok(false),
+                _ => Err(refusal.error),
+            },
+        }
     }
 
     /// Waits until retired links are deleted.

@@ -26,6 +26,14 @@ impl Networks {
         Ok(Self { commands })
     }
 
+    /// The overlay networks that this host carries, those of a former run included.
+    ///
+    /// # Errors
+    /// Fails when the network thread has ended.
+    pub async fn networks(&self) -> Result<Vec<NetworkId>, NetworkError> {
+        self.ask(Command::Networks).await
+    }
+
     /// Makes a network on this host, or changes its node address.
     ///
     /// # Errors
@@ -105,6 +113,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, NetworkError>>;
 /// What the network thread is asked.
 #[derive(Debug)]
 pub(super) enum Command {
+    Networks(Reply<Vec<NetworkId>>),
     EnsureNetwork(NetworkPlanInput, Reply<()>),
     RemoveNetwork(NetworkId, Reply<()>),
     CreateEndpoint(EndpointRequest, Reply<Endpoint>),

@@ -40,6 +40,8 @@ pub(super) struct PlacedEndpoint {
     pub(super) endpoint: Endpoint,
     /// Where it is.
     pub(super) place: EndpointPlace,
+    /// The kernel has all of it.
+    pub(super) complete: bool,
 }
 
 impl StateFiles {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
 
 use nix::sys::statfs::statfs;
 use shoal_proto::model::Cidr;
@@ -29,7 +28,7 @@ impl Actor {
                     remedy: "its endpoint stands with other attachments or ports: remove it first",
                 });
             }
-            if is_mounted(&known.endpoint.netns_path) {
+            if stands(known) {
                 return Ok(known.endpoint.clone());
             }
             self.remove_endpoint(&request.container_id)?;
@@ -44,6 +43,7 @@ impl Actor {
             },
             request,
             place,
+            complete: false,
         };
         let container = placed.request.container_id.clone();
         self.files.save_endpoint(&placed)?;
@@ -53,7 +53,7 @@ impl Actor {
         self.held_ports.insert(container.clone(), held);
         let made = self.executor.perform(&plan);
         let made = if endpoint.host_ports.is_empty() { made } else { made.and_then(|()| self.update_rules()) };
-        match made {
+        match made.and_then(|()| self.complete_endpoint(&container)) {
             Ok(()) => Ok(endpoint),
             Err(error) => {
                 if let Err(left) = self.remove_endpoint(&container) {
@@ -66,6 +66,13 @@ impl Actor {
                 Err(error)
             }
         }
+    }
+
+    /// Writes down that the kernel has all of an endpoint: a daemon that died before would not believe it.
+    fn complete_endpoint(&mut self, container: &str) -> Result<(), NetworkError> {
+        let Some(placed) = self.endpoints.get_mut(container) else { return Ok(()) };
+        placed.complete = true;
+        self.files.save_endpoint(placed)
     }
 
     pub(super) fn remove_endpoint(&mut self, container: &str) -> Result<(), NetworkError> {
@@ -86,7 +93,7 @@ impl Actor {
         let unwanted: Vec<String> = self
             .endpoints
             .iter()
-            .filter(|(id, placed)| !kept.contains(id) || !is_mounted(&placed.endpoint.netns_path))
+            .filter(|(id, placed)| !kept.contains(id) || !stands(placed))
             .map(|(id, _)| id.clone())
             .collect();
         for container in unwanted {
@@ -210,7 +217,8 @@ impl Actor {
         })?;
         let role = match (network.wish.kind, network.wish.node_address) {
             (NetworkKind::Ingress, Some(gateway)) => {
-                InterfaceRole::Ingress { gateway, subnet: network.wish.subnet, metric: network.metric }
+                let (subnet, metric, keeps_clients) = (network.wish.subnet, network.metric, self.keeps_clients);
+                InterfaceRole::Ingress { gateway, subnet, metric, keeps_clients }
             }
             _ => InterfaceRole::Overlay,
         };
@@ -289,7 +297,8 @@ fn check(request: &EndpointRequest) -> Result<(), NetworkError> {
     Ok(())
 }
 
-/// Whether a namespace is mounted on the file.
-fn is_mounted(path: &Path) -> bool {
-    statfs(path).is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::NSFS_MAGIC)
+/// Whether an endpoint was finished, and its namespace is mounted on its file: both end with a reboot.
+fn stands(placed: &PlacedEndpoint) -> bool {
+    let found = statfs(&placed.endpoint.netns_path);
+    placed.complete && found.is_ok_and(|found| found.filesystem_type() == nix::sys::statfs::NSFS_MAGIC)
 }

@@ -49,6 +49,7 @@ pub(super) struct Actor {
     bridge: LocalBridge,
     networks: BTreeMap<NetworkId, PlacedNetwork>,
     endpoints: BTreeMap<String, PlacedEndpoint>,
+    keeps_clients: bool,
     /// In the name of the last endpoint's links.
     last_number: u32,
     held_ports: HashMap<String, Vec<HeldPort>>,
@@ -76,6 +77,7 @@ impl Actor {
     /// Carries out one command. Who asked may have gone: then the reply is dropped.
     fn serve(&mut self, command: Command) {
         match command {
+            Command::Networks(reply) => drop(reply.send(Ok(self.networks.keys().copied().collect()))),
             Command::EnsureNetwork(wish, reply) => drop(reply.send(self.ensure_network(wish))),
             Command::RemoveNetwork(id, reply) => drop(reply.send(self.remove_network(id))),
             Command::CreateEndpoint(request, reply) => drop(reply.send(self.create_endpoint(request))),

@@ -141,11 +141,14 @@ impl Actor {
     }
 
     fn wished_rules(&self) -> HostRules {
-        let mut ranges = vec![SourceRange { link: self.bridge.name.clone(), subnet: self.bridge.subnet }];
+        let mut ranges =
+            vec![SourceRange { link: self.bridge.name.clone(), subnet: self.bridge.subnet, hides_clients: false }];
         let ingress = self.networks.values().filter(|network| network.wish.kind == NetworkKind::Ingress);
-        ranges.extend(
-            ingress.map(|network| SourceRange { link: network.bridge.clone(), subnet: network.wish.subnet.network() }),
-        );
+        ranges.extend(ingress.map(|network| SourceRange {
+            link: network.bridge.clone(),
+            subnet: network.wish.subnet.network(),
+            hides_clients: !self.keeps_clients,
+        }));
         let mut host_ports = BTreeMap::new();
         for endpoint in self.endpoints.values() {
             let Some(IpAddr::V4(address)) = endpoint.place.primary().map(|one| one.address.address) else {

@@ -52,8 +52,16 @@ impl Actor {
         executor.perform(&bridge_plan(&bridge.name, bridge.gateway, bridge.mtu, &present))?;
         let networks = state.networks.into_iter().filter(|(_, network)| present.contains(&network.bridge)).collect();
         let endpoints = files.load_endpoints()?;
+        let keeps_clients = match config.keep_client_addresses {
+            Some(wish) => wish,
+            None => executor.can_address_answers().map_err(kernel("try what the kernel can"))?,
+        };
+        if !keeps_clients {
+            tracing::warn!("tasks will not see the addresses of clients of published ports: that needs Linux 5.16");
+        }
         let links = endpoints.values().flat_map(|placed| &placed.place.interfaces).map(|one| one.link.as_str());
         let mut actor = Self {
+            keeps_clients,
             last_number: links.filter_map(|link| tag.endpoint_number(link)).max().unwrap_or_default(),
             tag,
             inbox,

@@ -24,6 +24,8 @@ pub(in crate::network) type Target = (Ipv4Addr, u16);
 pub(in crate::network) struct SourceRange {
     pub(in crate::network) link: String,
     pub(in crate::network) subnet: Cidr,
+    /// Answers from there can't find the host that a client spoke to, so requests bear that host's address.
+    pub(in crate::network) hides_clients: bool,
 }
 
 /// All that the host's table should do.
@@ -154,6 +156,11 @@ impl HostRules {
                 vec![Match::Ipv4, Match::SourceIn(range.subnet), outside],
                 Action::Masquerade,
             ));
+            if range.hides_clients {
+                let matches = vec![Match::OutLink(range.link.clone()), Match::Ipv4, Match::Translated];
+                changes.push(rule("leaving", matches, Action::Masquerade));
+                continue;
+            }
             for source in [range.subnet, LOOPBACK] {
                 let back = Match::OutLink(range.link.clone());
                 let matches = vec![back, Match::Ipv4, Match::SourceIn(source), Match::Translated];

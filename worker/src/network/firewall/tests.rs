@@ -73,10 +73,15 @@ fn host_rules() -> impl Strategy<Value = HostRules> {
     let address = prop_oneof![Just(None), Just(Some(Ipv4Addr::LOCALHOST))];
     let host_ports = proptest::collection::btree_map((address, key()), target(), 0..5);
     let services = proptest::collection::btree_map(key(), proptest::collection::vec(target(), 0..4), 0..6);
-    let range = |name: &str, subnet: &str| SourceRange { link: name.to_owned(), subnet: subnet.parse().unwrap() };
+    let range = |name: &str, subnet: &str| SourceRange {
+        link: name.to_owned(),
+        subnet: subnet.parse().unwrap(),
+        hides_clients: false,
+    };
     let all = [range("a", "172.17.0.0/16"), range("b", "10.0.0.0/24")];
-    (0..=2usize, host_ports, services).prop_map(move |(count, host_ports, services)| HostRules {
-        ranges: all[..count].to_vec(),
+    let wish = (0..=2usize, any::<bool>(), host_ports, services);
+    wish.prop_map(move |(count, hides_clients, host_ports, services)| HostRules {
+        ranges: all[..count].iter().map(|range| SourceRange { hides_clients, ..range.clone() }).collect(),
         host_ports,
         services,
     })

@@ -35,8 +35,8 @@ pub(in crate::network) struct Interface {
 pub(in crate::network) enum InterfaceRole {
     /// The host's bridge: the way out when there is no other.
     Bridge { gateway: IpAddr },
-    /// The routing mesh: the way out, and answers go to the host that asked.
-    Ingress { gateway: IpAddr, subnet: Cidr, metric: u32 },
+    /// The routing mesh: the way out. Where clients are kept, answers go to the host that asked.
+    Ingress { gateway: IpAddr, subnet: Cidr, metric: u32, keeps_clients: bool },
     /// Other containers of the network.
     Overlay,
 }
@@ -138,7 +138,7 @@ impl Interface {
     fn container_steps(&self, plan: &mut NetworkPlan, name: &str) {
         plan.container(Step::LinkUp { name: name.to_owned() });
         plan.container(Step::Address { link: name.to_owned(), address: self.address });
-        let InterfaceRole::Ingress { gateway, subnet, .. } = self.role else { return };
+        let InterfaceRole::Ingress { gateway, subnet, keeps_clients, .. } = self.role else { return };
         let (link, mac) = (name.to_owned(), MacAddress::of(gateway));
         plan.container(Step::Neighbour { link, address: gateway, mac });
         // Packets that bear the ingress address leave here even when their receiver seems to be on another interface:
@@ -147,8 +147,10 @@ impl Interface {
         plan.container(Step::Route(near));
         plan.container(Step::Route(Route::default_by(gateway, name, INGRESS_TABLE)));
         plan.container(Step::SourceRule { source: self.address.address, table: INGRESS_TABLE });
-        for transaction in container_rules(name) {
-            plan.container(Step::Firewall(transaction));
+        if keeps_clients {
+            for transaction in container_rules(name) {
+                plan.container(Step::Firewall(transaction));
+            }
         }
     }
 }

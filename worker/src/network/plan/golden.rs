@@ -69,7 +69,8 @@ fn place() -> EndpointPlace {
     };
     let overlay = AttachmentNetwork::Overlay(NetworkId::from_random(1));
     let out = InterfaceRole::Bridge { gateway: address("172.17.0.1") };
-    let mesh = InterfaceRole::Ingress { gateway: address("10.0.0.2"), subnet: cidr("10.0.0.0/24"), metric: 43 };
+    let (gateway, subnet) = (address("10.0.0.2"), cidr("10.0.0.0/24"));
+    let mesh = InterfaceRole::Ingress { gateway, subnet, metric: 43, keeps_clients: true };
     EndpointPlace {
         namespace: PathBuf::from("/run/shoal/netns/web"),
         interfaces: vec![
@@ -127,8 +128,8 @@ fn rules() {
     let tcp = |port: u16| (PortProtocol::Tcp, port);
     let old = HostRules {
         ranges: vec![
-            SourceRange { link: "sb00002a".to_owned(), subnet: cidr("172.17.0.0/16") },
-            SourceRange { link: "so00002a-1000".to_owned(), subnet: cidr("10.0.0.0/24") },
+            SourceRange { link: "sb00002a".to_owned(), subnet: cidr("172.17.0.0/16"), hides_clients: false },
+            SourceRange { link: "so00002a-1000".to_owned(), subnet: cidr("10.0.0.0/24"), hides_clients: false },
         ],
         host_ports: BTreeMap::from([
             ((None, tcp(9000)), target(5)),
@@ -149,4 +150,7 @@ fn rules() {
     new.ranges.pop();
     holds("rules-all", &(old.difference(&new, "shoal-00002a").to_string() + "\n"));
     assert!(new.difference(&new, "shoal-00002a").changes.is_empty());
+    let mut hiding = HostRules { ranges: old.ranges, ..HostRules::default() };
+    hiding.ranges[1].hides_clients = true;
+    holds("rules-hiding", &(HostRules::default().difference(&hiding, "shoal-00002a").to_string() + "\n"));
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::fabric::{Fabric, ingress, service, task_request};
-use crate::network::{Backend, PublishedService};
+use crate::network::{Backend, NetworkPlanInput, Peer, PublishedService};
 
 #[tokio::test]
 #[ignore = "prints figures"]
@@ -25,6 +25,31 @@ async fn services_of_ten_tasks_each() {
     let begin = Instant::now();
     networks.set_services(services).await.unwrap();
     println!("nothing changed: {:?}", begin.elapsed());
+    networks.teardown().await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "prints figures"]
+async fn peers_of_a_large_swarm() {
+    let fabric = Fabric::new(1);
+    let networks = fabric.hosts[0].start();
+    let wish = NetworkPlanInput { subnet: "10.0.0.0/16".parse().unwrap(), ..fabric.hosts[0].ingress_wish() };
+    networks.ensure_network(wish).await.unwrap();
+    let mut peers: Vec<Peer> = (1..=100u8)
+        .map(|host| Peer {
+            host: [192, 168, 77, 100 + host].into(),
+            addresses: (0..10).map(|task| [10, 0, host, task].into()).collect(),
+        })
+        .collect();
+    for what in ["all new", "none changed"] {
+        let begin = Instant::now();
+        networks.set_peers(ingress(), peers.clone()).await.unwrap();
+        println!("set_peers, 100 hosts x 10 addresses, {what}: {:?}", begin.elapsed());
+    }
+    peers.truncate(99);
+    let begin = Instant::now();
+    networks.set_peers(ingress(), peers).await.unwrap();
+    println!("set_peers, one host of 10 addresses gone: {:?}", begin.elapsed());
     networks.teardown().await.unwrap();
 }
 

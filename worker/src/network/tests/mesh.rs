@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::fabric::{Fabric, Host, ask, connect, ingress, serve, service, task_address, task_request, within};
-use crate::network::{Networks, Peer};
+use crate::network::{NetworkConfig, Networks, Peer};
 
 /// Three hosts with two tasks each, 10.0.0.101 on, all published on port 8080; host 4 is a client and has no daemon.
 struct Mesh {
@@ -17,10 +17,16 @@ struct Mesh {
 
 impl Mesh {
     async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    async fn with(keep_client_addresses: Option<bool>) -> Self {
         let fabric = Fabric::new(4);
         let mut daemons = Vec::new();
         for host in &fabric.hosts[..3] {
-            let networks = host.start_with_ingress().await;
+            let config = NetworkConfig { keep_client_addresses, ..host.config() };
+            let networks = within(&host.namespace, move || Networks::start(config).unwrap());
+            networks.ensure_network(host.ingress_wish()).await.unwrap();
             for number in tasks_of(host) {
                 let endpoint = networks.create_endpoint(task_request(number)).await.unwrap();
                 serve(&endpoint, &format!("task{number}"));
@@ -82,6 +88,17 @@ async fn every_host_reaches_all_tasks_evenly_and_keeps_the_client() {
         assert_eq!(tasks.len(), 6, "host {}: {tasks:?}", host.number);
         assert!(tasks.values().all(|count| *count == 4), "host {}: {tasks:?}", host.number);
         assert_eq!(clients, ["192.168.77.4"], "host {}", host.number);
+    }
+}
+
+#[tokio::test]
+async fn a_kernel_that_cannot_keep_clients_serves_all_the_same() {
+    let mesh = Mesh::with(Some(false)).await;
+    for host in &mesh.fabric.hosts[..3] {
+        let (tasks, clients) = answers(&mesh.client().namespace, at(host.address()), 6);
+        assert_eq!((tasks.len(), clients), (6, vec![host.node_address().to_string()]), "{tasks:?}");
+        let (tasks, _) = answers(&host.namespace, at(Ipv4Addr::LOCALHOST), 6);
+        assert_eq!(tasks.len(), 6, "{tasks:?}");
     }
 }
 

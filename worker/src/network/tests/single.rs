@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use shoal_proto::model::{Cidr, PortProtocol};
 
 use super::fabric::{Fabric, Host, ask, connect, ingress, ip, serve, service, task_address, task_request, within};
+use crate::network::netlink::{Channel, chains};
 use crate::network::{
     Attachment, AttachmentNetwork, EndpointRequest, HostPort, NetworkError, NetworkPlanInput, Networks,
 };
@@ -90,7 +91,11 @@ async fn a_taken_host_port_is_refused_with_its_holder() {
     let expected = format!("process {}", std::process::id());
     assert!(refused.to_string().contains(&expected), "{refused}");
     drop(listener);
-    networks.create_endpoint(bridged("second", vec![host_port(8082)])).await.unwrap();
+    // Another test's child holds a copy of the listener between its fork and its exec.
+    let begin = Instant::now();
+    while let Err(refused) = networks.create_endpoint(bridged("second", vec![host_port(8082)])).await {
+        assert!(begin.elapsed() < Duration::from_secs(3), "{refused}");
+    }
     // And our own holding keeps others off.
     let late = within(&host.namespace, || TcpListener::bind("0.0.0.0:8081").unwrap_err());
     assert_eq!(late.kind(), ErrorKind::AddrInUse);
@@ -152,6 +157,44 @@ async fn a_restart_keeps_connections_and_removes_what_is_not_kept() {
     let gone = within(&client.namespace, || connect(SocketAddr::from((host.address(), 9102))).unwrap_err());
     assert_eq!(gone.kind(), ErrorKind::ConnectionRefused);
     assert!(!host.exec_root.join("netns/task102").exists());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_never_finished_is_made_anew() {
+    let fabric = Fabric::new(1);
+    let host = &fabric.hosts[0];
+    let networks = host.start();
+    networks.create_endpoint(bridged("a", Vec::new())).await.unwrap();
+    drop(networks);
+    // As if the daemon had died before the interfaces stood.
+    let file = host.exec_root.join("endpoints/a.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\"complete\":true"));
+    std::fs::write(&file, text.replace("\"complete\":true", "\"complete\":false")).unwrap();
+    let link = host
+        .ip("-o link show type veth")
+        .lines()
+        .find_map(|line| line.split(": ").nth(1).filter(|name| name.starts_with("sv")).map(str::to_owned));
+    let link = link.unwrap();
+    host.ip(&format!("link del {}", link.split('@').next().unwrap()));
+    let networks = host.start();
+    let endpoint = networks.create_endpoint(bridged("a", Vec::new())).await.unwrap();
+    within(&endpoint.netns_path, || std::net::UdpSocket::bind("0.0.0.0:0").unwrap().connect("192.168.77.1:9").unwrap());
+    assert_eq!(networks.adopt(vec!["a".to_owned()]).await.unwrap(), [("a".to_owned(), endpoint)]);
+}
+
+#[tokio::test]
+async fn filters_of_others_that_drop_forwarded_packets_are_seen() {
+    let fabric = Fabric::new(1);
+    let host = &fabric.hosts[0];
+    let rules = "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; } ; chain INPUT { type filter hook input priority 0; policy drop; } ; }";
+    let found = within(&host.namespace, || {
+        assert!(std::process::Command::new("nft").arg(rules).status().unwrap().success());
+        let mut channel = Channel::open(netlink_sys::protocols::NETLINK_NETFILTER).unwrap();
+        chains(&mut channel).unwrap()
+    });
+    let dropping: Vec<_> = found.iter().filter(|chain| chain.drops_forwarded).collect();
+    assert_eq!(dropping.iter().map(|chain| (&*chain.table, &*chain.name)).collect::<Vec<_>>(), [("filter", "FORWARD")]);
 }
 
 #[tokio::test]
