@@ -6,6 +6,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
+    os::fd::AsFd as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -31,6 +32,7 @@ impl Paths {
             make_private(folder, true)?;
         }
         for folder in [
+            paths.empty_layer(),
             paths.content().join("sha256"),
             paths.content().join("sha512"),
             paths.layers(),
@@ -53,6 +55,11 @@ impl Paths {
 
     pub(super) fn layers(&self) -> PathBuf {
         self.root.join("layers")
+    }
+
+    /// What an image without layers is made of.
+    pub(super) fn empty_layer(&self) -> PathBuf {
+        self.root.join("empty")
     }
 
     pub(super) fn images(&self) -> PathBuf {
@@ -91,11 +98,17 @@ impl Unfinished {
         &self.path
     }
 
-    /// Renames it to `target`, which must not exist, and syncs the folder that now holds it.
-    pub(super) fn place(mut self, target: &Path) -> Result<(), ImageError> {
+    /// Renames it to `target`, and syncs the folder that now holds it.
+    pub(super) fn place(self, target: &Path) -> Result<(), ImageError> {
+        self.place_unsynced(target)?;
+        sync_folder_of(target)
+    }
+
+    /// Renames it to `target`; a crash of the whole host may undo it or leave it incomplete.
+    pub(super) fn place_unsynced(mut self, target: &Path) -> Result<(), ImageError> {
         fs::rename(&self.path, target).map_err(|e| ImageError::storage("create", target, e))?;
         self.placed = true;
-        sync_folder_of(target)
+        Ok(())
     }
 }
 
@@ -141,6 +154,12 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
 pub(super) fn sync_folder_of(path: &Path) -> Result<(), ImageError> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|e| ImageError::storage("sync", folder, e))
+}
+
+/// Brings all that was written on this disk to it.
+pub(super) fn sync_disk_of(folder: &Path) -> Result<(), ImageError> {
+    let sync = || rustix::fs::syncfs(File::open(folder)?.as_fd()).map_err(io::Error::from);
+    sync().map_err(|e| ImageError::storage("sync", folder, e))
 }
 
 /// Removes a file whose absence is as good.

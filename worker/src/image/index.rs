@@ -219,12 +219,17 @@ impl Writer<'_> {
     pub(super) fn add(&mut self, image: Image, names: &[Reference]) -> Result<(), ImageError> {
         let id = image.stored.id.clone();
         let known = self.next.images.get(&id);
-        let is_new = known.is_none_or(|known| known.stored != image.stored);
-        if is_new {
+        let is_new = known.is_none();
+        if known.is_none_or(|known| known.stored != image.stored) {
             self.write_image(&image.stored)?;
             self.next.images.insert(id.clone(), Arc::new(image));
         }
-        self.name(&id, names)
+        let named = self.name(&id, names);
+        if named.is_err() && is_new {
+            // Nobody would find it, and what it needs is about to be removed.
+            files::discard(&self.image_path(&id));
+        }
+        named
     }
 
     /// Points names at an image that is here.

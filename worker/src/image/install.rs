@@ -166,6 +166,11 @@ impl Installer {
                 keep(&descriptor.digest, &bytes)?;
                 manifest = Some(descriptor);
             }
+            // Layers that an image names are on the disk already; one call for all files of the others.
+            let known = inner.index.snapshot().needed();
+            if image.layers.iter().any(|layer| !known.contains(&layer.chain_id)) {
+                files::sync_disk_of(&inner.paths.layers())?;
+            }
             let now = time::OffsetDateTime::now_utc().unix_timestamp();
             let stored =
                 StoredImage { version: VERSION, id: id.clone(), manifest, layers: image.layers, last_tag_time: now };

@@ -7,7 +7,6 @@
 use std::{
     collections::HashMap,
     fs,
-    os::fd::AsFd as _,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
@@ -98,18 +97,16 @@ impl Turns {
     }
 }
 
-/// Puts an unpacked tree (`<unfinished>/diff`) in its place, synced. The caller holds the layer's turn.
+/// Puts an unpacked tree (`<unfinished>/diff`) in its place. The caller holds the layer's turn, and syncs before an image
+/// names it; what no image names is removed when the store opens.
 pub(super) fn place(paths: &Paths, tree: Unfinished, file: &LayerFile) -> Result<(), ImageError> {
     let description = tree.path().join("layer.json");
     let bytes = serde_json::to_vec(file).map_err(|e| ImageError::malformed("layer file", e.to_string()))?;
     fs::write(&description, bytes).map_err(|e| ImageError::storage("write", &description, e))?;
     let target = folder(paths, &file.chain_id);
-    // One call for the whole tree: its files were not synced one by one.
-    let sync = || rustix::fs::syncfs(fs::File::open(tree.path())?.as_fd()).map_err(std::io::Error::from);
-    sync().map_err(|e| ImageError::storage("sync", tree.path(), e))?;
     // A folder without a layer.json is not a layer: nothing can be using it.
     files::discard(&target);
-    tree.place(&target)
+    tree.place_unsynced(&target)
 }
 
 /// Sixteen letters of base 32: 80 bits, so that nobody finds a second layer for a name; collisions are noticed.

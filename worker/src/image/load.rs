@@ -222,7 +222,7 @@ fn docker_images(archive: &Archive) -> Result<Vec<Found>, ImageError> {
             config: archive.read(&entry.config, limits::CONFIG_BYTES_MAX)?,
             layers: layers.iter().map(|path| archive.blob(path)).collect::<Result<_, _>>()?,
             manifest: None,
-            names: names.iter().map(|name| Ok(Reference::parse(name)?)).collect::<Result<_, ImageError>>()?,
+            names: names.iter().map(|name| tagged(name)).collect::<Result<_, ImageError>>()?,
         })
     };
     entries.into_iter().map(image).collect()
@@ -276,12 +276,21 @@ fn oci_image(archive: &Archive, entry: &IndexEntry) -> Result<Found, ImageError>
     })
 }
 
+/// A name of an archive. One with a digest is refused: an archive must not say what a registry holds.
+fn tagged(name: &str) -> Result<Reference, ImageError> {
+    let reference = Reference::parse(name)?;
+    if reference.digest().is_some() {
+        return Err(ImageError::Archive(format!("its name {name:?} has a digest where a tag belongs")));
+    }
+    Ok(reference)
+}
+
 /// The names that annotations give an image: containerd's whole one, else OCI's if it is more than a tag.
 fn names_of(annotations: &BTreeMap<String, String>) -> Vec<Reference> {
-    let whole = annotations.get("io.containerd.image.name").and_then(|name| Reference::parse(name).ok());
+    let whole = annotations.get("io.containerd.image.name").and_then(|name| tagged(name).ok());
     let plain = || {
         let name = annotations.get("org.opencontainers.image.ref.name").filter(|name| name.contains([':', '/']));
-        name.and_then(|name| Reference::parse(name).ok())
+        name.and_then(|name| tagged(name).ok())
     };
     whole.or_else(plain).into_iter().collect()
 }

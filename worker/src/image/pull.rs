@@ -219,7 +219,11 @@ impl Pull {
         let id = reference.tag().or(reference.digest().map(Digest::as_str)).map(str::to_owned);
         self.announcer.send(Progress { id, status: Status::PullingFrom(reference.repository().into()) });
         let session = store.session(reference, self.wanted.options.auth.clone()).await;
-        let described = self.describe(&session).await?;
+        let content = session.manifest(reference).await?;
+        if let Some(known) = self.known_by_content(&content.digest) {
+            return Ok(known);
+        }
+        let described = self.describe(&session, content).await?;
         self.install(&session, described).await
     }
 
@@ -228,8 +232,21 @@ impl Pull {
         let reference = &self.wanted.reference;
         let digest = reference.digest()?.clone();
         let record = self.installer.store.resolve_local(reference)?;
-        let serves = self.wanted.options.platform.as_ref().is_none_or(|wanted| wanted.rank(&record.platform).is_some());
-        serves.then(|| self.done(record.id, digest, true))
+        self.serves(&record.platform).then(|| self.done(record.id, digest, true))
+    }
+
+    /// The image, if its name stands here for what it stands for in the registry.
+    fn known_by_content(&self, top: &Digest) -> Option<PulledImage> {
+        let snapshot = self.installer.store.snapshot();
+        let id = snapshot.names.get(&self.wanted.reference.at_digest(top.clone()))?;
+        let is_named =
+            self.wanted.reference.digest().is_some() || snapshot.names.get(&self.wanted.reference) == Some(id);
+        let record = snapshot.record(id)?;
+        (is_named && self.serves(&record.platform)).then(|| self.done(record.id, top.clone(), true))
+    }
+
+    fn serves(&self, platform: &Platform) -> bool {
+        self.wanted.options.platform.as_ref().is_none_or(|wanted| wanted.rank(platform).is_some())
     }
 
     fn done(&self, id: ImageId, digest: Digest, up_to_date: bool) -> PulledImage {
@@ -243,10 +260,10 @@ impl Pull {
         PulledImage { id, digest, name, up_to_date }
     }
 
-    async fn describe(&self, session: &Session) -> Result<Described, ImageError> {
+    /// What the image is made of; `content` is the manifest or index that the name stands for.
+    async fn describe(&self, session: &Session, content: Content) -> Result<Described, ImageError> {
         let reference = &self.wanted.reference;
         let wanted = self.wanted.options.platform.clone();
-        let content = session.manifest(reference).await?;
         let top = content.digest.clone();
         let (content, manifest) = match Document::parse(&content.bytes, &content.media_type)? {
             Document::Manifest(manifest) => (content, manifest),
@@ -289,9 +306,6 @@ impl Pull {
         if reference.digest().is_none() {
             names.push(reference.clone());
         }
-        let snapshot = store.snapshot();
-        let up_to_date =
-            snapshot.images.contains_key(&id) && names.iter().all(|name| snapshot.names.get(name) == Some(&id));
         let layers = self.layers(session, &described, &chain).await?;
         let manifest = described.manifest;
         let descriptor =
@@ -304,7 +318,7 @@ impl Pull {
             names,
         };
         let id = self.installer.finish(finished).await?;
-        Ok(self.done(id, described.top, up_to_date))
+        Ok(self.done(id, described.top, false))
     }
 
     /// Brings all layers into the store: fetched and unpacked side by side, put in their places from the bottom up.

@@ -66,7 +66,11 @@ impl ImageStore {
         check_container_id(container)?;
         let mut uses = self.inner.uses.lock();
         // Looked up while uses are locked: a removal that holds this lock either sees the use or is seen here.
-        let lower = self.layers(image)?;
+        let mut lower = self.layers(image)?;
+        if lower.is_empty() {
+            // Overlayfs wants one.
+            lower.push(self.inner.paths.empty_layer());
+        }
         let folder = self.inner.paths.containers.join(container);
         let existed = folder.exists();
         let make = || make_folders(&folder, image, lower.first().map(PathBuf::as_path));

@@ -14,3 +14,6 @@ mod transport;
 pub(super) use blob::Step;
 pub(super) use session::{Content, Session};
 pub(super) use transport::Transport;
+
+#[cfg(test)]
+mod tests;

@@ -130,6 +130,7 @@ async fn broken_archives_are_refused_and_leave_nothing() {
         ("hostile", old_docker_save(&hostile, &[]), "leads out of the layer"),
         ("outside", missing, "\"etc/passwd\" is missing"),
         ("links in a circle", endless, "is missing"),
+        ("name with a digest", old_docker_save(&made, &[&format!("web@{}", made.digest())]), "where a tag belongs"),
         ("bad name", old_docker_save(&made, &["Bad Name"]), "invalid reference format"),
         ("corrupt configuration", bytes, "image configuration is corrupt"),
     ];

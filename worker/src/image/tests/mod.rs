@@ -2,6 +2,7 @@
 //! against archives and crashes.
 
 mod archives;
+mod crash;
 mod misbehaving;
 mod registry;
 mod server;

@@ -156,8 +156,13 @@ async fn an_image_is_pulled_by_tag_and_by_digest() {
     let (again, told) = pull_telling(&store, &name).await;
     assert!(again.up_to_date);
     let text: Vec<String> = told.iter().map(ToString::to_string).collect();
-    assert_eq!(text.iter().filter(|text| *text == "Already exists").count(), 2);
+    assert_eq!(text.len(), 3);
     assert_eq!(text[text.len() - 1], format!("Status: Image is up to date for {name}"));
+
+    registry.push("team/web", "other", &made);
+    let (other, told) = pull_telling(&store, &registry.name("team/web:other")).await;
+    assert_eq!((other.id.clone(), other.up_to_date), (pulled.id.clone(), false));
+    assert_eq!(told.iter().filter(|message| message.status == Status::AlreadyExists).count(), 2);
 
     let by_digest = registry.name(&format!("team/web@{}", made.digest()));
     drop(registry);

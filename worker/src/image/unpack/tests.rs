@@ -358,3 +358,62 @@ fn a_broken_stream_is_told_from_a_broken_disk() {
         assert!(matches!(error, ImageError::Malformed { what: "layer", .. }), "{name}: {error:?}");
     }
 }
+
+mod fuzz {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Paths made of what layers should not hold, often enough to be meant.
+    fn path() -> impl Strategy<Value = String> {
+        let part = prop::sample::select(vec![
+            "a",
+            "b",
+            "door",
+            "..",
+            ".",
+            "",
+            ".wh.a",
+            ".wh.door",
+            ".wh..",
+            ".wh...",
+            ".wh..wh..opq",
+            ".wh..wh.plnk",
+        ]);
+        (any::<bool>(), prop::collection::vec(part, 1..5)).prop_map(|(absolute, parts)| {
+            let path = parts.join("/");
+            if absolute { format!("/{path}") } else { path }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_of_entries_reaches_outside(
+            entries in prop::collection::vec((prop::sample::select(b"0123567".to_vec()), path(), prop_oneof![path(), Just("../outside".to_owned()), Just("../outside/secret".to_owned())]), 1..12),
+        ) {
+            let scratch = Scratch::new();
+            fs::create_dir(scratch.path("outside")).unwrap();
+            fs::write(scratch.path("outside/secret"), "secret").unwrap();
+            let before = fs::metadata(scratch.path("outside/secret")).unwrap();
+            let mut layer = LayerBuilder::default();
+            for (kind, path, link) in &entries {
+                let link = if matches!(kind, b'1' | b'2') { link } else { "" };
+                let data: &[u8] = if *kind == b'0' { b"data" } else { b"" };
+                layer = layer.entry(*kind, path, link, data, &Meta::mode(0o755));
+            }
+            let target = scratch.path("diff");
+            fs::create_dir(&target).unwrap();
+            match unpack(&layer.build()[..], &target, Algorithm::Sha256) {
+                Ok(unpacked) => adopt(&target, &unpacked.implied, &[]).unwrap(),
+                Err(error) => prop_assert!(matches!(error, ImageError::Layer { .. }), "{:?}", error),
+            }
+            let mut names: Vec<_> = fs::read_dir(scratch.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            prop_assert_eq!(names, ["diff", "outside"]);
+            let names: Vec<_> = fs::read_dir(scratch.path("outside")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            prop_assert_eq!(names, ["secret"]);
+            let after = fs::metadata(scratch.path("outside/secret")).unwrap();
+            prop_assert_eq!((after.ino(), after.nlink(), after.mode(), after.ctime(), after.ctime_nsec()), (before.ino(), before.nlink(), before.mode(), before.ctime(), before.ctime_nsec()));
+        }
+    }
+}
