@@ -3,6 +3,8 @@
 //! A script is told in small numbers: `t1` is a task, `n1` a network. Lines that start with two spaces are the answer;
 //! `#` starts a comment; `at 250` moves the clock to 250 ms; `restart` crashes the core and makes one of what was persisted.
 
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test reads its scripts and fails loudly")]
+
 mod support;
 
 use std::fmt::Write as _;

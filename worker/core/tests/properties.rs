@@ -3,6 +3,8 @@
 //! The world here performs actions late, out of order and not always well, as the shell may. It checks at every step that
 //! no container is started twice and that no ended task comes back, and at the end that all is as wished.
 
+#![expect(clippy::expect_used, reason = "a test fails loudly")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -153,7 +155,7 @@ impl World {
     fn wish(&mut self, n: u8, wish: u8) {
         let id = task_id(n);
         let desired = self.wished.tasks.get(&id).map(|assigned| assigned.task.desired);
-        let attached = (n % 2 == 0).then_some(1);
+        let attached = n.is_multiple_of(2).then_some(1);
         let next = match (desired, wish % 4) {
             // Ids are never used twice: a task that was told of does not come anew.
             (None, _) if self.told.contains_key(&id) => return,
@@ -172,10 +174,10 @@ impl World {
             .filter(|n| {
                 self.wished.tasks.get(&task_id(*n)).is_some_and(|assigned| assigned.task.desired == TaskState::Running)
             })
-            .filter(|n| n % 2 == 0)
+            .filter(|n| n.is_multiple_of(2))
             .collect();
         self.wished.networks.clear();
-        if self.wished.tasks.keys().any(|id| (0..TASKS).any(|n| n % 2 == 0 && task_id(n) == *id)) {
+        if self.wished.tasks.keys().any(|id| (0..TASKS).any(|n| n.is_multiple_of(2) && task_id(n) == *id)) {
             self.wished.networks.insert(network_id(1), network(1));
         }
         let backends: Vec<_> = running.into_iter().map(|n| (n, true)).collect();

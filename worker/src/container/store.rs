@@ -1,0 +1,340 @@
+//! The containers of this host: opening, looking up, and the executor's view of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shoal_proto::model::{TaskId, Timestamp};
+use shoal_runtime::client::{Keeper, KeeperError};
+use shoal_runtime::failure::Failure as Refusal;
+use shoal_runtime::spec::ContainerId;
+use shoal_runtime::state::{ContainerState, ContainerStatus};
+use shoal_worker_core::{AdoptedState, Failure, Input};
+use tokio::sync::mpsc;
+
+use super::exec::Execs;
+use super::observer::Observer;
+use super::plan::container_id;
+use super::process::parse_signal;
+use super::record::Folder;
+use super::registry::Registry;
+use super::{ContainerEnd, ContainerError, ContainerLife, ContainerRecord, ContainerView};
+use crate::events::{LocalEvent, LocalEventKind, LocalEvents, now};
+use crate::executor::{Containers, Creation, Found, Started};
+use crate::image::ImageStore;
+use crate::volumes::Volumes;
+
+pub(crate) use super::plan::ContainerDefaults;
+
+/// The containers of this host. Clones share them.
+#[derive(Debug, Clone)]
+pub struct LocalContainers {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// What the containers stand on.
+#[derive(Debug)]
+pub(crate) struct LocalContainersParts {
+    pub(crate) data_root: PathBuf,
+    pub(crate) keeper: Keeper,
+    pub(crate) images: ImageStore,
+    pub(crate) volumes: Volumes,
+    pub(crate) events: LocalEvents,
+    pub(crate) defaults: ContainerDefaults,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) data_root: PathBuf,
+    pub(super) keeper: Keeper,
+    pub(super) images: ImageStore,
+    pub(super) volumes: Volumes,
+    pub(super) events: LocalEvents,
+    pub(super) defaults: ContainerDefaults,
+    pub(super) registry: Registry,
+    pub(super) execs: Execs,
+    /// The core, while the worker is in a swarm.
+    watcher: Mutex<Option<mpsc::Sender<Input>>>,
+}
+
+impl LocalContainers {
+    /// Reads the records, asks the keeper how the containers are, removes leftovers, and follows the keeper's events
+    /// from then on. Blocks.
+    pub(crate) fn open(parts: LocalContainersParts) -> Result<Self, ContainerError> {
+        let LocalContainersParts { data_root, keeper, images, volumes, events, defaults } = parts;
+        let folders = Folder::all(&data_root);
+        fs::create_dir_all(&folders).map_err(|error| ContainerError::file("create", &folders, error))?;
+        let heard = keeper.subscribe();
+        let inner = Arc::new(Inner {
+            data_root,
+            keeper,
+            images,
+            volumes,
+            events,
+            defaults,
+            registry: Registry::default(),
+            execs: Execs::default(),
+            watcher: Mutex::new(None),
+        });
+        inner.load(&folders)?;
+        let observer = Observer::new(Arc::downgrade(&inner), heard);
+        thread::Builder::new()
+            .name("containers".to_owned())
+            .spawn(move || observer.run())
+            .map_err(|error| ContainerError::file("start the observer of", &folders, error))?;
+        Ok(Self { inner })
+    }
+
+    /// All containers, the newest first.
+    #[must_use]
+    pub fn list(&self) -> Vec<ContainerView> {
+        let mut all = self.inner.registry.all();
+        all.sort_by_key(|view| std::cmp::Reverse(view.record.created_at));
+        all
+    }
+
+    /// One container, by id, name, or beginning of an id.
+    ///
+    /// # Errors
+    /// When there is none, or several.
+    pub fn inspect(&self, name: &str) -> Result<ContainerView, ContainerError> {
+        self.inner.registry.find(name)
+    }
+
+    /// Runs work that may block on a thread that may.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, ContainerError> + Send + 'static,
+    ) -> Result<T, ContainerError> {
+        let inner = Arc::clone(&self.inner);
+        match tokio::task::spawn_blocking(move || work(&inner)).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(ContainerError::Stopped),
+        }
+    }
+}
+
+#[async_trait]
+impl Containers for LocalContainers {
+    fn id_of(&self, task: TaskId) -> String {
+        container_id(task)
+    }
+
+    fn watch(&self, inputs: mpsc::Sender<Input>) {
+        *self.inner.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(inputs);
+    }
+
+    async fn found(&self) -> Result<Vec<Found>, Failure> {
+        Ok(self.inner.registry.all().into_iter().filter_map(found).collect())
+    }
+
+    async fn create(&self, creation: Creation) -> Result<(), Failure> {
+        self.blocking(move |inner| inner.create(creation)).await.map_err(|error| error.failure())
+    }
+
+    async fn start(&self, container: &str) -> Result<Started, Failure> {
+        let id = container.to_owned();
+        self.blocking(move |inner| inner.start(&id)).await.map_err(|error| error.failure())
+    }
+
+    async fn stop(&self, container: &str, signal: Option<String>, grace: Duration) -> Result<(), Failure> {
+        let Some(mut life) = self.inner.registry.watch(container) else { return Ok(()) };
+        let id = container.to_owned();
+        let stop = self.blocking(move |inner| inner.ask_to_stop(&id, signal.as_deref(), grace));
+        stop.await.map_err(|error| error.failure())?;
+        // An error means that the container is gone altogether.
+        let _over = life.wait_for(ContainerLife::is_over).await;
+        self.inner.publish(container, "stop", BTreeMap::new());
+        Ok(())
+    }
+
+    async fn remove(&self, container: &str, last: bool) -> Result<(), Failure> {
+        let id = container.to_owned();
+        self.blocking(move |inner| inner.remove(&id, last)).await.map_err(|error| error.failure())
+    }
+}
+
+impl Inner {
+    /// Records and the keeper's answers, brought together.
+    fn load(&self, folders: &Path) -> Result<(), ContainerError> {
+        let mut kept: HashMap<String, ContainerState> =
+            self.keeper.list()?.into_iter().map(|state| (state.id.as_str().to_owned(), state)).collect();
+        let entries = fs::read_dir(folders).map_err(|error| ContainerError::file("list", folders, error))?;
+        for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+            let folder = Folder::of(&self.data_root, &name);
+            match folder.load_record()? {
+                Some(record) if record.id == name => {
+                    let life = life_of(kept.remove(&name), folder.load_end()?);
+                    if let ContainerLife::Exited(end) = &life {
+                        folder.save_end(end)?;
+                    }
+                    self.registry.insert(record, life);
+                }
+                _ => self.discard(&name)?,
+            }
+        }
+        for id in kept.into_keys() {
+            // Its record is gone, so nobody will ask for it again.
+            tracing::warn!(container = %id, "a container without a record is removed");
+            self.delete_kept(&id)?;
+        }
+        Ok(())
+    }
+
+    fn start(&self, id: &str) -> Result<Started, ContainerError> {
+        let view = self.registry.get(id).ok_or_else(|| ContainerError::NotFound(id.to_owned()))?;
+        let (ContainerLife::Created { pid } | ContainerLife::Running { pid, .. }) = view.life else {
+            return Err(ContainerError::NotRunning(id.to_owned()));
+        };
+        if let Err(error) = self.keeper.start(&key(id)?) {
+            self.note_failed_start(id, &error);
+            return Err(error.into());
+        }
+        Ok(Started { pid, awaits_health: false })
+    }
+
+    fn note_failed_start(&self, id: &str, error: &KeeperError) {
+        let code = match error {
+            KeeperError::Refused(Refusal::Start(failure)) => i32::from(failure.exit_code()),
+            _ => 128,
+        };
+        let end = ContainerEnd {
+            code,
+            signal: None,
+            oom_killed: false,
+            started_at: Timestamp::default(),
+            finished_at: now(),
+            error: crate::executor::chain(error),
+        };
+        if let Err(error) = Folder::of(&self.data_root, id).save_end(&end) {
+            tracing::warn!(container = %id, error = &error as &dyn std::error::Error, "how a container ended is not saved");
+        }
+        let not_running =
+            |life: &ContainerLife| matches!(life, ContainerLife::Created { .. } | ContainerLife::Exited(_));
+        self.registry.change(id, |life| not_running(life).then_some(ContainerLife::Exited(end)));
+    }
+
+    fn ask_to_stop(&self, id: &str, signal: Option<&str>, grace: Duration) -> Result<(), ContainerError> {
+        let signal = signal.map(parse_signal).transpose()?;
+        let number = signal.map_or(15, shoal_runtime::signal::Signal::number);
+        self.publish(id, "kill", BTreeMap::from([("signal".to_owned(), number.to_string())]));
+        match self.keeper.stop(&key(id)?, signal, Some(grace)) {
+            // It is over already; whoever waits for that learns it from the registry.
+            Err(KeeperError::Refused(Refusal::NotFound { .. })) => {
+                self.registry.change(id, |life| (!life.is_over()).then_some(ContainerLife::Lost));
+                Ok(())
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn remove(&self, id: &str, last: bool) -> Result<(), ContainerError> {
+        let record = self.registry.get(id).map(|view| view.record);
+        self.delete_kept(id)?;
+        self.discard(id)?;
+        if last && let Some(record) = &record {
+            for name in self.anonymous_volumes(record) {
+                self.volumes.remove(&name)?;
+            }
+        }
+        if let Some(record) = self.registry.remove(id) {
+            self.publish_for(&record, "destroy", BTreeMap::new());
+        }
+        Ok(())
+    }
+
+    fn anonymous_volumes(&self, record: &ContainerRecord) -> Vec<String> {
+        let own = |target: &str| super::mounts::anonymous_name(record.task, target);
+        let volumes = record.mounts.iter().filter(|mount| mount.name.as_deref() == Some(own(&mount.target).as_str()));
+        volumes.filter_map(|mount| mount.name.clone()).collect()
+    }
+
+    /// Has the keeper forget a container.
+    pub(super) fn delete_kept(&self, id: &str) -> Result<(), ContainerError> {
+        match self.keeper.delete(&key(id)?) {
+            Ok(()) | Err(KeeperError::Refused(Refusal::NotFound { .. })) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes a container's folder; its record goes last but one.
+    pub(super) fn discard(&self, id: &str) -> Result<(), ContainerError> {
+        self.images.remove_rootfs(id)?;
+        let folder = Folder::of(&self.data_root, id).path;
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(ContainerError::file("remove", folder, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the core, when there is one. Called from the observer's thread: it may wait.
+    pub(super) fn tell(&self, input: Input) {
+        let watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(watcher) = watcher {
+            // A driver that is gone has nothing to decide.
+            let _gone = watcher.blocking_send(input);
+        }
+    }
+
+    pub(super) fn publish(&self, id: &str, action: &str, attributes: BTreeMap<String, String>) {
+        if let Some(view) = self.registry.get(id) {
+            self.publish_for(&view.record, action, attributes);
+        }
+    }
+
+    pub(super) fn publish_for(&self, record: &ContainerRecord, action: &str, mut attributes: BTreeMap<String, String>) {
+        attributes.extend(record.config.labels.clone());
+        attributes.insert("image".to_owned(), record.image.clone());
+        attributes.insert("name".to_owned(), record.name.clone());
+        self.events.publish(LocalEvent {
+            time: now(),
+            kind: LocalEventKind::Container,
+            action: action.to_owned(),
+            id: record.id.clone(),
+            attributes,
+        });
+    }
+}
+
+/// A container's id as the keeper takes it.
+pub(super) fn key(id: &str) -> Result<ContainerId, ContainerError> {
+    ContainerId::new(id).map_err(|error| ContainerError::NotFound(error.value))
+}
+
+/// How far a container is, by the keeper, else by what was written at its end.
+fn life_of(kept: Option<ContainerState>, end: Option<ContainerEnd>) -> ContainerLife {
+    match (kept, end) {
+        (Some(state), _) => match state.status {
+            ContainerStatus::Created => ContainerLife::Created { pid: pid_of(&state) },
+            ContainerStatus::Running { started_at } => {
+                ContainerLife::Running { pid: pid_of(&state), started_at: Timestamp(started_at.as_nanos()) }
+            }
+            ContainerStatus::Exited(status) => ContainerLife::Exited(super::observer::end_of(&status)),
+        },
+        (None, Some(end)) => ContainerLife::Exited(end),
+        (None, None) => ContainerLife::Lost,
+    }
+}
+
+/// The first process; zero for one that is just ending.
+pub(super) fn pid_of(state: &ContainerState) -> i32 {
+    state.pid.and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default()
+}
+
+fn found(view: ContainerView) -> Option<Found> {
+    let state = match view.life {
+        ContainerLife::Created { .. } => AdoptedState::Created,
+        ContainerLife::Running { pid, started_at } => AdoptedState::Running { pid, started_at, healthy: true },
+        ContainerLife::Exited(end) => AdoptedState::Exited(end.exit()),
+        ContainerLife::Lost => AdoptedState::Lost,
+        ContainerLife::Removed => return None,
+    };
+    Some(Found { container: view.record.id.clone(), task: view.record.task, state })
+}

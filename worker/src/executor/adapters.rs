@@ -1,0 +1,183 @@
+//! The image store and the networks, as the executor works with them.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use shoal_proto::model::{
+    NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PortConfig, PublishMode, PullCredentials, ServiceEndpoints,
+    ServiceId,
+};
+use shoal_worker_core::{EndpointInfo, EndpointPlan, Failure};
+
+use super::contract::{Endpoints, Images, StandingEndpoint};
+use super::failure::{fatal, temporary};
+use crate::events::{LocalEvent, LocalEventKind, LocalEvents, now};
+use crate::image::{ImageStore, PullOptions, Reference, RegistryAuth};
+use crate::network::{
+    Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, NetworkError, NetworkKind,
+    NetworkPlanInput, Networks, Peer, PublishedPort, PublishedService,
+};
+
+/// The image store, with the pull policy of swarm services.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreImages {
+    pub(crate) store: ImageStore,
+    /// Ask a local image before the registry.
+    pub(crate) prefer_offline: bool,
+    pub(crate) events: LocalEvents,
+}
+
+#[async_trait]
+impl Images for StoreImages {
+    async fn ensure(&self, image: &str, credentials: Option<&PullCredentials>) -> Result<String, Failure> {
+        let reference = Reference::parse(image).map_err(|error| fatal(&error))?;
+        let local = || self.store.resolve_local(&reference).map(|record| record.id.to_string());
+        // What a digest names never changes: no registry is needed for what is here.
+        if (self.prefer_offline || reference.digest().is_some())
+            && let Some(id) = local()
+        {
+            return Ok(id);
+        }
+        let auth = credentials.and_then(|credentials| RegistryAuth::decode(&credentials.registry_auth.0));
+        match self.store.pull(&reference, PullOptions { auth, platform: None }, None).await {
+            Ok(pulled) => {
+                if !pulled.up_to_date {
+                    self.events.publish(pull_event(&pulled.name));
+                }
+                Ok(pulled.id.to_string())
+            }
+            Err(error) => match local() {
+                Some(id) => {
+                    let reason = super::chain(&error);
+                    tracing::warn!(image, %reason, "the registry did not serve the image; the local one is used");
+                    Ok(id)
+                }
+                None if error.is_unreachable() => Err(temporary(&error)),
+                None => Err(fatal(&error)),
+            },
+        }
+    }
+}
+
+fn pull_event(name: &str) -> LocalEvent {
+    LocalEvent {
+        time: now(),
+        kind: LocalEventKind::Image,
+        action: "pull".to_owned(),
+        id: name.to_owned(),
+        attributes: BTreeMap::from([("name".to_owned(), name.to_owned())]),
+    }
+}
+
+/// The networks of this host, as assignments name them.
+#[derive(Debug, Clone)]
+pub(crate) struct SwarmEndpoints {
+    pub(crate) networks: Networks,
+    pub(crate) node: NodeId,
+}
+
+#[async_trait]
+impl Endpoints for SwarmEndpoints {
+    async fn networks_found(&self) -> Result<Vec<NetworkId>, Failure> {
+        self.networks.networks().await.map_err(|error| failure(&error))
+    }
+
+    async fn ensure_network(&self, network: NetworkId, assignment: &NetworkAssignment) -> Result<(), Failure> {
+        let input = NetworkPlanInput {
+            id: network,
+            vni: assignment.vni,
+            subnet: assignment.subnet,
+            kind: if assignment.ingress { NetworkKind::Ingress } else { NetworkKind::Overlay },
+            mtu: None,
+            data_path_port: assignment.data_path_port,
+            node_address: assignment.node_address.map(|address| address.address),
+        };
+        self.networks.ensure_network(input).await.map_err(|error| failure(&error))
+    }
+
+    async fn remove_network(&self, network: NetworkId) -> Result<(), Failure> {
+        self.networks.remove_network(network).await.map_err(|error| failure(&error))
+    }
+
+    async fn set_peers(&self, network: NetworkId, peers: &BTreeMap<NodeId, PeerEndpoints>) -> Result<(), Failure> {
+        let peers = peers.values().map(|peer| Peer { host: peer.host, addresses: peer.addresses.clone() }).collect();
+        self.networks.set_peers(network, peers).await.map_err(|error| failure(&error))
+    }
+
+    async fn set_services(&self, services: &BTreeMap<ServiceId, ServiceEndpoints>) -> Result<(), Failure> {
+        let published = services.iter().map(|(id, service)| self.published(*id, service)).collect();
+        self.networks.set_services(published).await.map_err(|error| failure(&error))
+    }
+
+    async fn create(&self, container: &str, plan: &EndpointPlan) -> Result<StandingEndpoint, Failure> {
+        let overlays = plan.attachments.iter().map(|attachment| Attachment {
+            network: AttachmentNetwork::Overlay(attachment.network),
+            address: Some(attachment.address),
+        });
+        let bridge = plan.bridge.then_some(Attachment { network: AttachmentNetwork::Bridge, address: None });
+        let host_ports = plan.host_ports.iter().map(|port| HostPort {
+            protocol: port.protocol,
+            host_ip: None,
+            published: port.published_port,
+            target: port.target_port,
+        });
+        let request = EndpointRequest {
+            container_id: container.to_owned(),
+            attachments: overlays.chain(bridge).collect(),
+            host_ports: host_ports.collect(),
+        };
+        self.networks.create_endpoint(request).await.map(standing).map_err(|error| failure(&error))
+    }
+
+    async fn remove(&self, container: &str) -> Result<(), Failure> {
+        self.networks.remove_endpoint(container).await.map_err(|error| failure(&error))
+    }
+
+    async fn adopt(&self, containers: Vec<String>) -> Result<Vec<(String, StandingEndpoint)>, Failure> {
+        let kept = self.networks.adopt(containers).await.map_err(|error| failure(&error))?;
+        Ok(kept.into_iter().map(|(container, endpoint)| (container, standing(endpoint))).collect())
+    }
+
+    async fn teardown(&self) -> Result<(), Failure> {
+        self.networks.teardown().await.map_err(|error| failure(&error))
+    }
+}
+
+impl SwarmEndpoints {
+    fn published(&self, service_id: ServiceId, service: &ServiceEndpoints) -> PublishedService {
+        let ports = service.ports.iter().filter(|port| port.mode == PublishMode::Ingress).map(|port| PublishedPort {
+            protocol: port.protocol,
+            published: port.published_port,
+            target: port.target_port,
+        });
+        let backends = service.backends.iter().map(|(task, backend)| Backend {
+            task_id: *task,
+            address: backend.address,
+            local: backend.node == self.node,
+        });
+        PublishedService { service_id, ports: ports.collect(), backends: backends.collect() }
+    }
+}
+
+fn standing(endpoint: Endpoint) -> StandingEndpoint {
+    let ports = endpoint.host_ports.iter().map(|port| PortConfig {
+        name: String::new(),
+        protocol: port.protocol,
+        target_port: port.target,
+        published_port: port.published,
+        mode: PublishMode::Host,
+    });
+    StandingEndpoint {
+        info: EndpointInfo { ports: ports.collect() },
+        namespace: endpoint.netns_path,
+        addresses: endpoint.addresses.iter().map(|(_, address)| address.address).collect(),
+    }
+}
+
+/// What the request itself asks wrongly stays wrong; a port that is taken or a kernel that refuses may change its mind.
+fn failure(error: &NetworkError) -> Failure {
+    match error {
+        NetworkError::Invalid { .. } => fatal(error),
+        _ => temporary(error),
+    }
+}

@@ -1,0 +1,53 @@
+//! Every bound of the worker's shell, with the reason for its size. Images and networks have their own.
+
+use std::time::Duration;
+
+/// Inputs waiting for the core: a thousand tasks may each report a step at once; more wait in their own operation.
+pub(crate) const INPUTS_WAITING: usize = 1024;
+/// Inputs taken in one turn before actions are performed: enough to make one write and one report of a burst.
+pub(crate) const INPUTS_A_TURN: usize = 256;
+/// Requests to the worker waiting: the node sends one at a time.
+pub(crate) const REQUESTS_WAITING: usize = 8;
+/// Events for the node waiting: they are rare, and the node takes them at once.
+pub(crate) const EVENTS_WAITING: usize = 64;
+/// Containers made or started side by side: each holds a blocking thread and a slot of the keeper, and beyond a few a
+/// core they only wait for each other.
+pub(crate) const STARTS_AT_ONCE: usize = 16;
+/// Containers removed side by side: removal waits for the disk, not for the processor.
+pub(crate) const REMOVALS_AT_ONCE: usize = 32;
+/// Images pulled side by side; each fetches its layers in parallel by itself.
+pub(crate) const PULLS_AT_ONCE: usize = 4;
+/// Frames to the leader waiting for the network. Reports are coalesced before they become frames.
+pub(crate) const FRAMES_WAITING: usize = 16;
+/// Largest message from the leader: the whole set of some thousand tasks.
+pub(crate) const ASSIGNMENT_BYTES_MAX: usize = 64 << 20;
+/// To connect, register and be welcomed. A leader that is there answers in milliseconds.
+pub(crate) const REGISTER_TIMEOUT: Duration = Duration::from_secs(2);
+/// The first pause after a lost session: a new leader needs about as long.
+pub(crate) const RECONNECT_FIRST: Duration = Duration::from_millis(100);
+/// The longest pause: a manager that is back is noticed within this, and a thousand workers do not flood it.
+pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(2);
+/// The period of heartbeats until the leader tells its own.
+pub(crate) const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(1);
+/// The shortest and the longest period that is believed.
+pub(crate) const HEARTBEAT_RANGE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60));
+/// Missed heartbeats after which a leader counts as gone; the leader counts the same way.
+pub(crate) const HEARTBEATS_MISSED: u32 = 3;
+/// Redirects followed in a row before a pause: managers that name each other during an election must not spin us.
+pub(crate) const REDIRECTS_MAX: u32 = 3;
+/// For all tasks to end after the swarm is left: a usual grace period, and time to clean up.
+pub(crate) const LEAVE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Managers that are remembered: more than any swarm has.
+pub(crate) const MANAGERS_MAX: usize = 64;
+/// Local events held for those who ask late, and for each reader that is slow: a few minutes of a busy host.
+pub(crate) const EVENT_HISTORY: usize = 1024;
+/// Execs whose outcome is remembered after their end; a client asks right after. The oldest goes first.
+pub(crate) const EXECS_REMEMBERED: usize = 1024;
+/// Bytes of a log read at once.
+pub(crate) const LOG_CHUNK_BYTES: usize = 64 << 10;
+/// Longest line of a log file that is read: 16 KiB of output, each byte escaped to six, and its attributes.
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 256 << 10;
+/// Rotated log files that are looked for.
+pub(crate) const LOG_FILES_MAX: u32 = 1000;
+/// Volumes' folders nest no deeper than this while they are copied from an image; the kernel's paths end before.
+pub(crate) const COPY_DEPTH_MAX: usize = 256;
