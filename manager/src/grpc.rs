@@ -32,7 +32,9 @@ use tonic::{Request, Status};
 use crate::ca::Identity;
 use crate::handle::ManagerHandle;
 use crate::leader::FORWARDED;
-use crate::limits::{DRAIN_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MESSAGE_BYTES, STREAM_WINDOW_BYTES};
+use crate::limits::{
+    DRAIN_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MESSAGE_BYTES, STREAM_WINDOW_BYTES, WORKER_MESSAGE_BYTES,
+};
 use crate::tls::NodeTls;
 use caller::Caller;
 use listener::{Connection, Listener};
@@ -67,7 +69,9 @@ impl Door {
         let control = ControlServer::new(services.clone())
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
-        let dispatcher = DispatcherServer::new(services.clone()).max_encoding_message_size(MESSAGE_BYTES);
+        let dispatcher = DispatcherServer::new(services.clone())
+            .max_decoding_message_size(WORKER_MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES);
         let serving = Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))

@@ -134,7 +134,22 @@ impl ManagerHandle {
     /// What this manager knows of the managers, without asking anybody.
     #[must_use]
     pub fn local_status(&self) -> LocalStatus {
-        let view = self.view();
+        self.status_of(self.view())
+    }
+
+    /// Waits until what this manager knows of the managers fits. `None` when the manager ended before.
+    pub async fn wait_for_status(&self, mut fits: impl FnMut(&LocalStatus) -> bool) -> Option<LocalStatus> {
+        let mut view = self.0.view.clone();
+        loop {
+            let status = self.status_of(view.borrow_and_update().clone());
+            if fits(&status) {
+                return Some(status);
+            }
+            view.changed().await.ok()?;
+        }
+    }
+
+    fn status_of(&self, view: View) -> LocalStatus {
         let own = self.0.raft_id;
         let leader = match &view.leadership {
             Leadership::Leader => Some(own),
@@ -229,7 +244,6 @@ impl ManagerHandle {
             }
             // A change of leader ends the pause early; that it does not come is no failure.
             let _ = timeout(CALL_RETRY, leadership.changed()).await;
-            leadership.mark_changed();
         }
     }
 }

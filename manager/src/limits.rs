@@ -91,9 +91,12 @@ pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a request waits for the managers to agree. Longer than an election, shorter than a person's patience.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest gRPC message: a worker's whole assignment of some ten thousand tasks, a list of all tasks. The sender is
-/// always a node of the swarm.
-pub const MESSAGE_BYTES: usize = 64 << 20;
+/// The largest message between managers and to a worker.
+pub const MESSAGE_BYTES: usize = shoal_proto::MESSAGE_BYTES_MAX;
+
+/// The largest message from a worker: reports of some ten thousand tasks. Smaller than the rest, because a worker is
+/// trusted less.
+pub const WORKER_MESSAGE_BYTES: usize = 16 << 20;
 
 /// After the order to stop, calls under way get this long to end.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);

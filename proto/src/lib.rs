@@ -10,6 +10,10 @@
 pub mod codec;
 pub mod model;
 
+/// The largest message of these services, in bytes; both ends of `Raft`, `Control` and `Dispatcher` raise tonic's limit
+/// to it. A worker's whole assignment of some ten thousand tasks fits, and so does a list of all tasks.
+pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
 /// The generated services and messages of `proto/shoal.proto`.
 #[cfg(feature = "grpc")]
 #[allow(
