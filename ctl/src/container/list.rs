@@ -81,14 +81,13 @@ fn row(container: &ContainerSummary, whole: bool, now: OffsetDateTime) -> Row {
         .map(String::as_str)
         .collect();
     let networks: Vec<&str> = container.network_settings.networks.keys().map(String::as_str).collect();
-    let created = OffsetDateTime::from_unix_timestamp(container.created).map(|moment| moment.to_string());
     let size = format!("{} (virtual {})", human::size(container.size_rw, 3), human::size(container.size_root_fs, 3));
     Row::default()
         .with("ID", if whole { &container.id } else { human::short_id(&container.id) })
         .with("Image", if container.image.is_empty() { "<no image>" } else { image(&container.image) })
         .with("Command", format!("\"{command}\""))
         .with("RunningFor", format!("{} ago", human::age_unix(container.created, now)))
-        .with("CreatedAt", created.unwrap_or_default())
+        .with("CreatedAt", human::moment_unix(container.created))
         .with("Status", &container.status)
         .with("State", &container.state)
         .with("Ports", ports(&container.ports))

@@ -70,7 +70,6 @@ fn rows(image: &ImageSummary, whole: bool, now: OffsetDateTime) -> Vec<Row> {
         let (repository, digest) = repository.unwrap_or((NONE, NONE));
         names.push((repository.to_owned(), NONE.to_owned(), digest.to_owned()));
     }
-    let created = OffsetDateTime::from_unix_timestamp(image.created).map(|moment| moment.to_string());
     let row = |(repository, tag, digest): (String, String, String)| {
         Row::default()
             .with("Repository", familiar(&repository))
@@ -78,7 +77,7 @@ fn rows(image: &ImageSummary, whole: bool, now: OffsetDateTime) -> Vec<Row> {
             .with("Digest", digest)
             .with("ID", if whole { &image.id } else { human::short_id(&image.id) })
             .with("CreatedSince", format!("{} ago", human::age_unix(image.created, now)))
-            .with("CreatedAt", created.clone().unwrap_or_default())
+            .with("CreatedAt", human::moment_unix(image.created))
             .with("Size", human::size(image.size, 3))
     };
     names.into_iter().map(row).collect()

@@ -90,7 +90,7 @@ fn listing(mut networks: Vec<NetworkResource>, whole: bool) -> Listing {
             .with("IPv6", flag(network.enable_ipv6))
             .with("Internal", flag(network.internal))
             .with("Labels", labels.join(","))
-            .with("CreatedAt", network.created.to_string())
+            .with("CreatedAt", human::moment(network.created.0))
     };
     Listing {
         table: vec![("ID", "NETWORK ID"), ("Name", "NAME"), ("Driver", "DRIVER"), ("Scope", "SCOPE")],

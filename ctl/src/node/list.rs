@@ -38,7 +38,7 @@ fn row(node: &Node, own: bool) -> Row {
     Row::default()
         .with("MarkedID", format!("{} {}", node.id, if own { "*" } else { " " }))
         .with("ID", &node.id)
-        .with("Self", if own { "true" } else { "false" })
+        .with_flag("Self", own)
         .with("Hostname", &node.description.hostname)
         .with("Status", state(node.status.state))
         .with("Availability", availability(node.spec.availability))

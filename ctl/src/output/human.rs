@@ -1,10 +1,26 @@
 //! Sizes, ages and identifiers as people read them: the words and roundings that docker prints.
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset};
 
 /// How long ago a Unix time (seconds) was.
 pub(crate) fn age_unix(moment: i64, now: OffsetDateTime) -> String {
     lasting(now.unix_timestamp() - moment)
+}
+
+/// A moment as Go prints one.
+pub(crate) fn moment(moment: OffsetDateTime) -> String {
+    let moment = moment.to_offset(UtcOffset::UTC);
+    let (date, time) = (moment.date(), moment.time());
+    let fraction = match moment.nanosecond() {
+        0 => String::new(),
+        nanoseconds => format!(".{nanoseconds:09}").trim_end_matches('0').to_owned(),
+    };
+    format!("{date} {:02}:{:02}:{:02}{fraction} +0000 UTC", time.hour(), time.minute(), time.second())
+}
+
+/// A Unix time (seconds) as Go prints it; empty beyond the years that there are.
+pub(crate) fn moment_unix(seconds: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(seconds).map(moment).unwrap_or_default()
 }
 
 /// A length of time in seconds, in words.

@@ -53,9 +53,22 @@ impl Style {
     }
 }
 
+impl Style {
+    /// Are the rows set out in columns?
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self, Self::Table | Self::TableTemplate(_))
+    }
+}
+
 impl Row {
     pub(crate) fn with(mut self, placeholder: &str, text: impl Into<String>) -> Self {
         self.0.insert(placeholder.to_owned(), Value::String(text.into()));
+        self
+    }
+
+    /// Something that is so or not; templates can ask for it.
+    pub(crate) fn with_flag(mut self, placeholder: &str, value: bool) -> Self {
+        self.0.insert(placeholder.to_owned(), Value::Bool(value));
         self
     }
 

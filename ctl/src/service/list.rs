@@ -7,13 +7,17 @@ use crate::flags::ListFlags;
 use crate::output::console::print;
 use crate::output::order::natural;
 use crate::output::reference::familiar;
-use crate::output::{Listing, Row, human, port};
+use crate::output::{Listing, Row, Style, human, port};
 use crate::transport::Client;
 
 pub(crate) async fn list(flags: ListFlags, client: &Client) -> Result<u8, Error> {
-    let call = client.get("/services", "list the services").filters(&flags.filters()).query("status", "true");
+    let style = flags.style();
+    let mut call = client.get("/services", "list the services").filters(&flags.filters());
+    if style != Style::Quiet {
+        call = call.query("status", "true");
+    }
     let services: Vec<Service> = call.fetch().await?;
-    print(&listing(services).render(&flags.style())?)?;
+    print(&listing(services).render(&style)?)?;
     Ok(EXIT_DONE)
 }
 
@@ -61,16 +65,19 @@ pub(crate) fn mode(mode: &ServiceMode) -> &'static str {
 fn replicas(service: &Service) -> String {
     let status = service.service_status.unwrap_or_default();
     let mode = &service.spec.mode;
-    let mut text = format!("{}/{}", status.running_tasks, status.desired_tasks);
+    let text = format!("{}/{}", status.running_tasks, status.desired_tasks);
     if let Some(job) = &mode.replicated_job {
-        text += &format!(" ({}/{} completed)", status.completed_tasks, job.total_completions.unwrap_or(1));
+        let total = job.total_completions.unwrap_or(1);
+        format!("{text} ({}/{total} completed)", status.completed_tasks)
     } else if mode.global_job.is_some() {
-        text += &format!(" ({}/{} completed)", status.completed_tasks, status.desired_tasks + status.completed_tasks);
-    }
-    let placement = service.spec.task_template.placement.as_ref();
-    match placement.map(|placement| placement.max_replicas) {
-        Some(most) if most > 0 => format!("{text} (max {most} per node)"),
-        _ => text,
+        let total = status.desired_tasks + status.completed_tasks;
+        format!("{text} ({}/{total} completed)", status.completed_tasks)
+    } else {
+        let placement = service.spec.task_template.placement.as_ref();
+        match placement.map(|placement| placement.max_replicas) {
+            Some(most) if most > 0 && mode.replicated.is_some() => format!("{text} (max {most} per node)"),
+            _ => text,
+        }
     }
 }
 
@@ -79,7 +86,6 @@ mod tests {
     use shoal_api::types::{Empty, PortConfig, ReplicatedService, ServiceStatus};
 
     use super::*;
-    use crate::output::Style;
 
     #[test]
     fn the_table_has_dockers_layout() {

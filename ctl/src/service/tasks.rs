@@ -12,7 +12,7 @@ use crate::limits::LIST_ERROR_WIDTH;
 use crate::output::console::print;
 use crate::output::order::natural;
 use crate::output::reference::familiar;
-use crate::output::{Listing, Row, human, port};
+use crate::output::{Listing, Row, Style, human, port};
 use crate::transport::{Client, Filters};
 
 #[derive(Args, Debug)]
@@ -60,8 +60,14 @@ pub(crate) async fn listed(client: &Client, flags: &TaskListFlags, filters: &Fil
     all.extend(filters.clone());
     let tasks: Vec<Task> = client.get("/tasks", "list the tasks").filters(&all).fetch().await?;
     let names = if flags.no_resolve || tasks.is_empty() { Names::default() } else { Names::fetch(client).await? };
-    let now = OffsetDateTime::now_utc();
-    Ok(listing(tasks, &names, flags.no_trunc, now).render(&flags.list.style())?)
+    let style = flags.list.style();
+    let look = Look {
+        whole: flags.no_trunc,
+        tree: style.is_table(),
+        whole_ids: flags.no_trunc || style == Style::Quiet,
+        now: OffsetDateTime::now_utc(),
+    };
+    Ok(listing(tasks, &names, &look).render(&style)?)
 }
 
 /// Names of services and nodes by their identifiers; an unknown one is shown by its identifier.
@@ -101,7 +107,18 @@ impl Names {
     }
 }
 
-fn listing(tasks: Vec<Task>, names: &Names, whole: bool, now: OffsetDateTime) -> Listing {
+/// How much of a task is shown.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// Images and errors in full.
+    whole: bool,
+    whole_ids: bool,
+    /// Forerunners set off from the newest task, which only a table needs.
+    tree: bool,
+    now: OffsetDateTime,
+}
+
+fn listing(tasks: Vec<Task>, names: &Names, look: &Look) -> Listing {
     let mut named: Vec<(String, Task)> = tasks.into_iter().map(|task| (names.task(&task), task)).collect();
     named.sort_by(|(left_name, left), (right_name, right)| {
         natural(left_name, right_name).then_with(|| right.created_at.cmp(&left.created_at))
@@ -109,9 +126,9 @@ fn listing(tasks: Vec<Task>, names: &Names, whole: bool, now: OffsetDateTime) ->
     let mut rows = Vec::new();
     let mut previous: Option<&str> = None;
     for (name, task) in &named {
-        let shown = if previous == Some(name) { format!(" \\_ {name}") } else { name.clone() };
+        let shown = if look.tree && previous == Some(name) { format!(" \\_ {name}") } else { name.clone() };
         previous = Some(name);
-        rows.push(row(task, shown, names, whole, now));
+        rows.push(row(task, shown, names, look));
     }
     Listing {
         table: vec![
@@ -130,18 +147,18 @@ fn listing(tasks: Vec<Task>, names: &Names, whole: bool, now: OffsetDateTime) ->
     }
 }
 
-fn row(task: &Task, name: String, names: &Names, whole: bool, now: OffsetDateTime) -> Row {
+fn row(task: &Task, name: String, names: &Names, look: &Look) -> Row {
     let image = task.spec.container_spec.as_ref().map_or("", |container| container.image.as_str());
-    let age = human::lasting((now - task.status.timestamp.0).whole_seconds()).to_lowercase();
+    let age = human::lasting((look.now - task.status.timestamp.0).whole_seconds()).to_lowercase();
     let error = match task.status.err.as_str() {
         "" => String::new(),
-        error if whole => format!("\"{error}\""),
+        error if look.whole => format!("\"{error}\""),
         error => format!("\"{}\"", human::ellipsis(error, LIST_ERROR_WIDTH)),
     };
     Row::default()
-        .with("ID", if whole { &task.id } else { human::short_id(&task.id) })
+        .with("ID", if look.whole_ids { &task.id } else { human::short_id(&task.id) })
         .with("Name", name)
-        .with("Image", if whole { image } else { familiar(image) })
+        .with("Image", if look.whole { image } else { familiar(image) })
         .with("Node", names.node(&task.node_id))
         .with("DesiredState", human::capitalised(task.desired_state.as_str()))
         .with("CurrentState", format!("{} {age} ago", human::capitalised(task.status.state.as_str())))
@@ -154,7 +171,6 @@ mod tests {
     use shoal_api::types::{TaskState, TaskStatus, Timestamp};
 
     use super::*;
-    use crate::output::Style;
 
     #[test]
     fn forerunners_stand_below_the_newest_task_of_their_place() {
@@ -176,7 +192,8 @@ mod tests {
             task("old", 2, 10, TaskState::Failed, "task: non-zero exit (1): and some more words"),
             task("new", 2, 60, TaskState::Running, ""),
         ];
-        insta::assert_snapshot!(listing(tasks, &names, false, at(120).0).render(&Style::Table).unwrap(), @r#"
+        let look = Look { whole: false, whole_ids: false, tree: true, now: at(120).0 };
+        insta::assert_snapshot!(listing(tasks, &names, &look).render(&Style::Table).unwrap(), @r#"
         ID             NAME        IMAGE     NODE      DESIRED STATE   CURRENT STATE                ERROR                              PORTS
         new            web.2       web:1     host1     Running         Running about a minute ago                                      
         old             \_ web.2   web:1     host1     Shutdown        Failed about a minute ago    "task: non-zero exit (1): and …"   

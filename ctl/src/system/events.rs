@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::Value;
 use shoal_api::types::EventMessage;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
 
 use crate::error::{EXIT_DONE, Error};
 use crate::flags::moment::seconds;
@@ -56,7 +57,7 @@ pub(crate) async fn events(args: EventsArgs, client: &Client) -> Result<u8, Erro
 /// `TIME TYPE ACTION ID (key=value, ...)`.
 fn line(event: &EventMessage) -> String {
     let moment = OffsetDateTime::from_unix_timestamp_nanos(event.time_nano.into());
-    let time = moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| event.time.to_string());
+    let time = moment.ok().and_then(|moment| moment.format(LAYOUT).ok()).unwrap_or_else(|| event.time.to_string());
     let mut text = format!("{time} {} {} {}", event.kind, event.action, event.actor.id);
     let attributes: Vec<String> = event.actor.attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if !attributes.is_empty() {
@@ -66,6 +67,10 @@ fn line(event: &EventMessage) -> String {
 }
 
 const ACTION: &str = "read the events";
+
+/// RFC 3339 with all nine digits, so that the lines stand below each other.
+const LAYOUT: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:9]Z");
 
 #[cfg(test)]
 mod tests {
@@ -77,6 +82,6 @@ mod tests {
             r#"{"Type":"container","Action":"start","Actor":{"ID":"abc","Attributes":{"name":"c1","image":"web"}},"time":1,"timeNano":1500000000}"#,
         )
         .unwrap();
-        assert_eq!(line(&event), "1970-01-01T00:00:01.5Z container start abc (image=web, name=c1)");
+        assert_eq!(line(&event), "1970-01-01T00:00:01.500000000Z container start abc (image=web, name=c1)");
     }
 }

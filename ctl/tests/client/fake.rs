@@ -102,6 +102,13 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
+/// The stock client; without one there is nothing to compare with.
+pub(crate) fn docker() -> PathBuf {
+    let folders = std::env::var("PATH").unwrap();
+    let found = folders.split(':').map(|folder| Path::new(folder).join("docker")).find(|path| path.exists());
+    found.expect("the stock docker client is on the PATH (Debian: apt-get install docker.io)")
+}
+
 fn serve(stream: UnixStream, handler: &dyn Fn(&Request) -> Answer, kept: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;

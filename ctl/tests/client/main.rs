@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test's helpers fail the test")]
 
+mod beside_docker;
 mod convergence;
 mod exec;
 mod fake;

@@ -12,7 +12,7 @@ pub(crate) fn service() -> Value {
             "Name": "web", "Labels": {"a": "1", "b": "2"},
             "TaskTemplate": {
                 "ContainerSpec": {
-                    "Image": "web:1@sha256:aa", "Labels": {"x": "y"}, "Args": ["old"], "Env": ["A=1"],
+                    "Image": format!("web:1@sha256:{}", "ab".repeat(32)), "Labels": {"x": "y"}, "Args": ["old"], "Env": ["A=1"],
                     "Groups": ["g2", "g1"], "Init": false, "Hosts": ["10.0.0.1 db db2", "10.0.0.2 db"],
                     "Mounts": [{"Type": "volume", "Source": "v1", "Target": "/v1"}],
                     "DNSConfig": {"Nameservers": ["9.9.9.9"], "Search": ["z.y"], "Options": ["o:1"]},

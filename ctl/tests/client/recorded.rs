@@ -1,18 +1,11 @@
 //! The requests of `shoal` beside those that the stock docker client really sends for the same arguments, recorded in
 //! the same run.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::fake::{Answer, Fake, Request, SHOAL, ok, refuse, text};
+use crate::fake::{Answer, Fake, Request, SHOAL, docker, ok, refuse, text};
 use crate::objects::{node, service, swarm};
 use serde_json::{Value, json};
-
-/// The stock client; without one there is nothing to compare with.
-fn docker() -> PathBuf {
-    let folders = std::env::var("PATH").unwrap();
-    let found = folders.split(':').map(|folder| Path::new(folder).join("docker")).find(|path| path.exists());
-    found.expect("the stock docker client is on the PATH (Debian: apt-get install docker.io)")
-}
 
 fn answer(request: &Request) -> Answer {
     let path = request.path();
@@ -63,7 +56,9 @@ fn normal(value: &Value) -> Value {
                     && (key, value) != (&"NoNewPrivileges".to_owned(), &json!(false))
             });
             for (key, value) in &mut pairs {
-                if let ("Env" | "GenericResources" | "Ports", Value::Array(items)) = (key.as_str(), value) {
+                if let ("Env" | "GenericResources" | "Ports" | "Secrets" | "Configs", Value::Array(items)) =
+                    (key.as_str(), value)
+                {
                     items.sort_by_key(Value::to_string);
                 }
             }
