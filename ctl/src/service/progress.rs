@@ -85,9 +85,11 @@ impl Progress {
         let state = status.and_then(|status| status.state);
         let message = || status.map(|status| status.message.clone()).unwrap_or_default();
         match state {
-            Some(UpdateState::Paused) => return (lines, Verdict::Paused { operation: "update", message: message() }),
+            Some(UpdateState::Paused) => {
+                return (lines, Verdict::Paused { operation: "update", message: with_last_failure(message(), look) });
+            }
             Some(UpdateState::RollbackPaused) => {
-                return (lines, Verdict::Paused { operation: "rollback", message: message() });
+                return (lines, Verdict::Paused { operation: "rollback", message: with_last_failure(message(), look) });
             }
             Some(UpdateState::RollbackStarted) => lines.insert(0, Line::new("rollback", message())),
             Some(UpdateState::RollbackCompleted) if self.goal == Goal::Forward => {
@@ -182,6 +184,15 @@ fn failure_text(task: &Task) -> String {
         task.desired_state.as_str(),
         task.status.state.as_str()
     )
+}
+
+/// What the manager says, and the task that failed last, if one did.
+fn with_last_failure(message: String, look: &Look) -> String {
+    let failed = |task: &&Task| matches!(task.status.state, TaskState::Failed | TaskState::Rejected);
+    match look.tasks.iter().filter(failed).max_by_key(|task| task.created_at) {
+        Some(task) => format!("{message}: {}", failure_text(task)),
+        None => message,
+    }
 }
 
 /// Why a task that waits has no node, if one does.

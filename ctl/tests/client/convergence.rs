@@ -124,10 +124,12 @@ fn tasks_that_keep_failing_end_in_failure_and_say_why() {
 #[test]
 fn a_paused_update_ends_in_failure() {
     let status = json!({"State": "paused", "Message": "update paused due to failure or early termination of task t1"});
-    let fake = daemon(|_| running(), status);
+    let tasks = |_| json!([task(1, "t1", "failed", "task: non-zero exit (3)"), task(2, "b", "running", "")]);
+    let fake = daemon(tasks, status);
     let (code, _, err) = told(&fake.shoal(&["service", "update", "--env-add", "A=1", "web"]));
     assert_eq!(code, Some(1));
     assert!(err.starts_with("error: service web update paused: update paused due to failure"), "{err}");
+    assert!(err.contains(": task: non-zero exit (3) (task t1, desired shutdown, actual failed)\n"), "{err}");
     assert!(err.contains("hint: see why with `shoal service ps --no-trunc web`"), "{err}");
 }
 
