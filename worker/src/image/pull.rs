@@ -216,10 +216,11 @@ impl Pull {
         let store = &self.installer.store;
         let _place = store.inner.pulls.places.acquire().await.map_err(|_| ImageError::Cancelled)?;
         let reference = &self.wanted.reference;
-        let id = reference.tag().or(reference.digest().map(Digest::as_str)).map(str::to_owned);
-        self.announcer.send(Progress { id, status: Status::PullingFrom(reference.repository().into()) });
         let session = store.session(reference, self.wanted.options.auth.clone()).await;
         let content = session.manifest(reference).await?;
+        // Not before: an error without a message before it is the request's own.
+        let id = reference.tag().or(reference.digest().map(Digest::as_str)).map(str::to_owned);
+        self.announcer.send(Progress { id, status: Status::PullingFrom(reference.repository().into()) });
         if let Some(known) = self.known_by_content(&content.digest) {
             return Ok(known);
         }

@@ -237,7 +237,10 @@ async fn what_is_not_there_is_said_in_dockers_words() {
     let scratch = tempfile::tempdir().unwrap();
     let store = open(scratch.path());
     let name = registry.name("web:2");
-    let error = pull(&store, &name).await.unwrap_err().to_string();
+    let (sender, mut told) = tokio::sync::mpsc::channel(8);
+    let refused = store.pull(&reference(&name), PullOptions::default(), Some(sender)).await;
+    let error = refused.unwrap_err().to_string();
+    assert_eq!(told.recv().await, None, "an error before any message can be the request's own status");
     assert_eq!(error, format!("manifest for {name} not found: manifest unknown: manifest unknown"));
     let error = store.distribution(&reference(&registry.name("nothing:1")), None).await.unwrap_err();
     assert_eq!(error.kind(), super::super::ErrorKind::NotFound, "{error}");
