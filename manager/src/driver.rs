@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use shoal_manager_core::{
     Change, ChangeSet, ControlPlane, Input, Leadership, Member, Output, RequestId, SnapshotOutcome,
 };
-use shoal_proto::model::{NodeId, Role};
+use shoal_proto::model::Role;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -234,13 +234,13 @@ impl Driver {
 
     fn set_members(&mut self, members: Vec<Member>) {
         let own = self.core.config().raft_id;
-        self.state.was_member |= members.iter().any(|member| member.raft_id == own);
         let others = members.iter().filter(|member| member.raft_id != own);
         self.peers.set_members(&others.map(|member| (member.raft_id, member.address.clone())).collect());
         self.view.send_modify(|view| {
             view.reachable.retain(|raft_id| members.iter().any(|member| member.raft_id == *raft_id));
             view.members = members;
         });
+        self.state.was_member |= self.is_member();
         self.state.news = true;
     }
 
@@ -282,7 +282,7 @@ impl Driver {
 
     /// Whether this round was the last.
     fn end(&self) -> Option<DriverEnd> {
-        if self.state.was_member && !self.is_manager(self.core.config().node) {
+        if self.state.was_member && !self.is_member() {
             return Some(DriverEnd::Demoted);
         }
         let by = self.state.stop_by?;
@@ -291,10 +291,9 @@ impl Driver {
         (!leads_others || Instant::now() >= by).then_some(DriverEnd::Stopped)
     }
 
-    fn is_manager(&self, node: NodeId) -> bool {
-        let members = &self.view.borrow().members;
-        members.iter().any(|member| member.node == node)
-            || self.core.tables().certificate_role(node) == Some(Role::Manager)
+    fn is_member(&self) -> bool {
+        let own = self.core.config().raft_id;
+        self.view.borrow().members.iter().any(|member| member.raft_id == own)
     }
 }
 

@@ -22,9 +22,10 @@ use shoal_proto::grpc::raft_server::RaftServer;
 use shoal_proto::model::NodeId;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Server;
 use tonic::{Request, Status};
@@ -48,7 +49,9 @@ pub(crate) const LEADER: &str = "shoal-leader";
 pub(crate) struct Door {
     connections: mpsc::Receiver<std::io::Result<Connection>>,
     refusals: Arc<Refusals>,
-    stop: CancellationToken,
+    listening: JoinHandle<()>,
+    /// Closes the door of a manager that could not be started.
+    stop: DropGuard,
 }
 
 impl Door {
@@ -56,13 +59,14 @@ impl Door {
     pub(crate) fn open(listener: TcpListener, tls: &NodeTls, stop: CancellationToken) -> Self {
         let refusals = Arc::new(Refusals::default());
         let (listener, connections) = Listener::new(listener, &tls.server, Arc::clone(&refusals), stop.clone());
-        tokio::spawn(listener.run());
-        Self { connections, refusals, stop }
+        let listening = tokio::spawn(listener.run());
+        Self { connections, refusals, listening, stop: stop.drop_guard() }
     }
 
-    /// Serves until `stop`, and a little longer for what is under way.
+    /// Serves until it is stopped, and a little longer for what is under way. The port is free after that.
     pub(crate) async fn serve(self, manager: ManagerHandle) -> Result<(), tonic::transport::Error> {
-        let services = Services { manager, refusals: self.refusals, stop: self.stop.clone() };
+        let stop = self.stop.disarm();
+        let services = Services { manager, refusals: self.refusals, stop: stop.clone() };
         let raft = RaftServer::new(services.clone())
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
@@ -81,15 +85,19 @@ impl Door {
             .add_service(raft)
             .add_service(control)
             .add_service(dispatcher)
-            .serve_with_incoming_shutdown(ReceiverStream::new(self.connections), self.stop.cancelled());
+            .serve_with_incoming_shutdown(ReceiverStream::new(self.connections), stop.cancelled());
         let late = async {
-            self.stop.cancelled().await;
+            stop.cancelled().await;
             tokio::time::sleep(DRAIN_TIMEOUT).await;
         };
-        tokio::select! {
+        let served = tokio::select! {
             result = serving => result,
             () = late => Ok(()),
-        }
+        };
+        stop.cancel();
+        // Fails only when it panicked, and then the port is free as well.
+        let _ = self.listening.await;
+        served
     }
 }
 

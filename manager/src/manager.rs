@@ -3,34 +3,30 @@
 //! It owns the driver's thread and the gRPC server. Either's end is the end of both. The raft number is on disk before
 //! the plane that uses it is made.
 
+mod join;
+mod launch;
+
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
-use shoal_manager_core::{Answer, ControlPlane, Leadership, NewSwarm, PlaneConfig, RestoreError, Restored};
-use shoal_proto::grpc::JoinRequest;
-use shoal_proto::grpc::raft_client::RaftClient;
+use shoal_manager_core::{Answer, Leadership, NewSwarm, RestoreError, Restored};
 use shoal_proto::model::{ControlError, ControlErrorKind};
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, Status};
+use tonic::Status;
 
 use crate::config::{InitParameters, ManagerConfig};
-use crate::driver::{Ask, Driver, DriverEnd, DriverState, Mailbox, Message, STOP_TIMEOUT, View};
+use crate::driver::{Ask, Message, STOP_TIMEOUT};
 use crate::grpc::Door;
-use crate::handle::{ManagerHandle, Shared};
-use crate::leader::LeaderClient;
-use crate::limits::{CHANGES_KEPT, INBOX, JOIN_RETRY, JOIN_TIMEOUT, PEER_EVENTS, REQUEST_TIMEOUT};
+use crate::handle::ManagerHandle;
+use crate::limits::REQUEST_TIMEOUT;
 use crate::log::{FileLog, LogError};
 use crate::member::{MemberFile, MemberFileError};
-use crate::tls::ManagerConnector;
-use crate::transport::Peers;
+use join::ask_to_join;
+use launch::{Parts, launch};
 
 /// A running manager. Dropping it stops it at once.
 #[derive(Debug)]
@@ -188,7 +184,7 @@ impl Manager {
     ///
     /// # Errors
     /// [`MemberFileError`] when that can't be told.
-    pub fn is_member(data_dir: &std::path::Path) -> Result<bool, MemberFileError> {
+    pub fn is_member(data_dir: &Path) -> Result<bool, MemberFileError> {
         Ok(MemberFile::load(data_dir)?.is_some())
     }
 
@@ -232,104 +228,6 @@ impl Drop for Manager {
     }
 }
 
-/// What a manager is put together from.
-struct Parts {
-    log: FileLog,
-    restored: Restored,
-    member: MemberFile,
-    door: Door,
-    address: SocketAddr,
-    stop: CancellationToken,
-}
-
-fn launch(config: &ManagerConfig, parts: Parts) -> Result<Manager, ManagerError> {
-    let Parts { log, restored, member, door, address, stop } = parts;
-    let core = ControlPlane::new(PlaneConfig::new(member.raft_id, config.node, rand::random()), restored)?;
-    let connector = ManagerConnector::new(&config.tls.client);
-    let (sender, inbox) = mpsc::channel(INBOX);
-    let (peer_events, events) = mpsc::channel(PEER_EVENTS);
-    let (view, seen) = watch::channel(View::default());
-    let (leadership, leads) = watch::channel(Leadership::Follower { leader: None });
-    let (changes, _) = broadcast::channel(CHANGES_KEPT);
-    let handle = ManagerHandle(Arc::new(Shared {
-        node: config.node,
-        cluster: config.cluster,
-        raft_id: member.raft_id,
-        mailbox: Mailbox::new(sender),
-        view: seen,
-        leadership: leads,
-        changes: changes.clone(),
-        connector: connector.clone(),
-        leader: LeaderClient::new(connector.clone()),
-    }));
-    let driver = Driver {
-        core,
-        log: Box::new(log),
-        peers: Peers::new(connector, Handle::current(), peer_events),
-        inbox,
-        events,
-        view,
-        leadership,
-        changes,
-        stop: stop.clone(),
-        state: DriverState::default(),
-    };
-    let supervisor = Supervisor { driver: drive(driver)?, door, handle: handle.clone(), stop: stop.clone() };
-    Ok(Manager { handle, address, stop, supervisor: tokio::spawn(supervisor.run()) })
-}
-
-/// Runs the driver on a thread of its own, where it may block.
-fn drive(driver: Driver) -> Result<oneshot::Receiver<DriverEnd>, ManagerError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(ManagerError::Thread)?;
-    let (ended, end) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("shoal-manager".to_owned())
-        .spawn(move || {
-            // Fails only when the supervisor is gone, and with it the one who asks.
-            let _ = ended.send(runtime.block_on(driver.run()));
-        })
-        .map_err(ManagerError::Thread)?;
-    Ok(end)
-}
-
-/// Ends the server with the driver, and the driver with the server.
-struct Supervisor {
-    driver: oneshot::Receiver<DriverEnd>,
-    door: Door,
-    handle: ManagerHandle,
-    stop: CancellationToken,
-}
-
-impl Supervisor {
-    async fn run(mut self) -> ManagerEnd {
-        let serving = self.door.serve(self.handle);
-        tokio::pin!(serving);
-        let early = tokio::select! {
-            end = &mut self.driver => Ok(end),
-            served = &mut serving => Err(served),
-        };
-        self.stop.cancel();
-        let (driver, served) = match early {
-            Ok(end) => (end, serving.await),
-            Err(served) => (self.driver.await, served),
-        };
-        let end = match (driver, served) {
-            (Ok(DriverEnd::Demoted), _) => ManagerEnd::Demoted,
-            (Ok(DriverEnd::Log(error)), _) => ManagerEnd::Failed(error.into()),
-            (Err(_), _) => ManagerEnd::Failed(ManagerError::Broken),
-            (Ok(DriverEnd::Stopped), Err(error)) => ManagerEnd::Failed(ManagerError::Serve(error)),
-            (Ok(DriverEnd::Stopped), Ok(())) => ManagerEnd::Stopped,
-        };
-        match &end {
-            ManagerEnd::Failed(error) => {
-                tracing::error!(error = error as &dyn std::error::Error, "the manager stopped: it failed");
-            }
-            end => tracing::info!(?end, "the manager stopped"),
-        }
-        end
-    }
-}
-
 fn log_directory(config: &ManagerConfig) -> PathBuf {
     config.data_dir.join("raft")
 }
@@ -370,40 +268,4 @@ fn advertised(config: &ManagerConfig, bound: SocketAddr) -> String {
 
 fn new_raft_id() -> u64 {
     rand::random_range(1..=u64::MAX >> 1)
-}
-
-async fn ask_to_join(config: &ManagerConfig, advertise: &str, remotes: &[String]) -> Result<u64, ManagerError> {
-    let connector = ManagerConnector::new(&config.tls.client);
-    let until = Instant::now() + JOIN_TIMEOUT;
-    loop {
-        let mut last = Status::unavailable("no manager's address is known");
-        for remote in remotes {
-            match try_to_join(&connector, remote, config, advertise).await {
-                Ok(raft_id) => return Ok(raft_id),
-                Err(status) => last = status,
-            }
-        }
-        let passes =
-            matches!(last.code(), Code::Unavailable | Code::DeadlineExceeded | Code::Unknown | Code::Cancelled);
-        if !passes || Instant::now() >= until {
-            return Err(ManagerError::Join { remotes: remotes.join(", "), source: Box::new(last) });
-        }
-        sleep(JOIN_RETRY).await;
-    }
-}
-
-async fn try_to_join(
-    connector: &ManagerConnector,
-    remote: &str,
-    config: &ManagerConfig,
-    advertise: &str,
-) -> Result<u64, Status> {
-    let channel = connector.connect(remote).await.map_err(|error| {
-        let mut status = Status::unavailable(error.to_string());
-        status.set_source(Arc::new(error));
-        status
-    })?;
-    let mut request = Request::new(JoinRequest { node_id: config.node.to_string(), address: advertise.to_owned() });
-    request.set_timeout(REQUEST_TIMEOUT);
-    Ok(RaftClient::new(channel).join(request).await?.into_inner().raft_id)
 }
