@@ -19,3 +19,6 @@ pub(crate) use contract::{Containers, Creation, Found, StandingEndpoint, Started
 pub(crate) use driver::{Driver, DriverHandle, DriverParts};
 pub(crate) use failure::chain;
 pub(crate) use hands::Hands;
+
+#[cfg(test)]
+mod tests;

@@ -187,3 +187,131 @@ impl LogReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File, OpenOptions};
+    use std::io::Write;
+    use std::path::Path;
+    use std::time::Duration;
+
+    struct Log {
+        folder: tempfile::TempDir,
+        life: watch::Sender<ContainerLife>,
+        written: i64,
+    }
+
+    impl Log {
+        fn new() -> Self {
+            let life = watch::channel(ContainerLife::Running { pid: 1, started_at: Timestamp(0) }).0;
+            let log = Self { folder: tempfile::tempdir().unwrap(), life, written: 0 };
+            File::create(log.path()).unwrap();
+            log
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("c-json.log")
+        }
+
+        /// Writes numbered lines, one a second; odd ones to stderr.
+        fn write(&mut self, lines: i64) {
+            let mut file = OpenOptions::new().append(true).create(true).open(self.path()).unwrap();
+            for _ in 0..lines {
+                let number = self.written;
+                self.written += 1;
+                let stream = if number % 2 == 1 { "stderr" } else { "stdout" };
+                let time = format!("1970-01-01T00:{:02}:{:02}Z", number / 60, number % 60);
+                writeln!(file, r#"{{"log":"{number}\n","stream":"{stream}","time":"{time}"}}"#).unwrap();
+            }
+        }
+
+        fn rotate(&self) {
+            let numbered = |n: u32| self.folder.path().join(format!("c-json.log.{n}"));
+            for n in (1..5).rev().filter(|n| numbered(*n).exists()) {
+                fs::rename(numbered(n), numbered(n + 1)).unwrap();
+            }
+            fs::rename(self.path(), numbered(1)).unwrap();
+            File::create(self.path()).unwrap();
+        }
+
+        fn end(&self) {
+            self.life.send_replace(ContainerLife::Lost);
+        }
+
+        async fn open(&self, query: LogQuery) -> BoxStream<'static, Result<LogRecord, ContainerError>> {
+            LogReader::open(self.path(), query, self.life.subscribe()).await.unwrap().stream()
+        }
+
+        async fn read(&self, query: LogQuery) -> Vec<i64> {
+            numbers(self.open(query).await, usize::MAX).await
+        }
+    }
+
+    async fn numbers(
+        mut stream: impl futures_util::Stream<Item = Result<LogRecord, ContainerError>> + Unpin,
+        most: usize,
+    ) -> Vec<i64> {
+        let mut numbers = Vec::new();
+        while numbers.len() < most {
+            let next = tokio::time::timeout(Duration::from_secs(20), stream.next()).await.expect("a line within 20 s");
+            let Some(record) = next else { break };
+            numbers.push(std::str::from_utf8(&record.unwrap().line).unwrap().trim_end().parse().unwrap());
+        }
+        numbers
+    }
+
+    fn both() -> LogQuery {
+        LogQuery { stdout: true, stderr: true, ..LogQuery::default() }
+    }
+
+    #[tokio::test]
+    async fn tail_since_until_and_streams_choose_lines_over_rotations() {
+        let mut log = Log::new();
+        for lines in [5, 3, 4] {
+            log.write(lines);
+            log.rotate();
+        }
+        log.write(2);
+        assert_eq!(log.read(both()).await, (0..14).collect::<Vec<_>>());
+        for (tail, first) in [(0, 14), (1, 13), (2, 12), (3, 11), (6, 8), (7, 7), (14, 0), (99, 0)] {
+            let query = LogQuery { tail: Some(tail), ..both() };
+            assert_eq!(log.read(query).await, (first..14).collect::<Vec<_>>(), "tail {tail}");
+        }
+        let second = |n: i64| Some(Timestamp(n * 1_000_000_000));
+        let query = LogQuery { since: second(3), until: second(8), stderr: false, ..both() };
+        assert_eq!(log.read(query).await, [4, 6, 8]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_is_followed_over_rotations_until_the_container_ends() {
+        let mut log = Log::new();
+        log.write(2);
+        let mut stream = log.open(LogQuery { follow: true, tail: Some(1), ..both() }).await;
+        assert_eq!(numbers(&mut stream, 1).await, [1]);
+        log.write(2);
+        assert_eq!(numbers(&mut stream, 2).await, [2, 3]);
+        // Two rotations before the reader looks again.
+        log.write(1);
+        log.rotate();
+        log.write(1);
+        log.rotate();
+        log.write(1);
+        assert_eq!(numbers(&mut stream, 3).await, [4, 5, 6]);
+        log.write(1);
+        log.end();
+        assert_eq!(numbers(&mut stream, usize::MAX).await, [7]);
+    }
+
+    #[tokio::test]
+    async fn torn_and_foreign_lines_are_left_out() {
+        let mut log = Log::new();
+        log.write(1);
+        let mut file = OpenOptions::new().append(true).open(log.path()).unwrap();
+        file.write_all(b"not json\n").unwrap();
+        log.write(1);
+        file.write_all(b"{\"log\":\"torn").unwrap();
+        assert_eq!(log.read(both()).await, [0, 1]);
+        assert!(Path::new(&log.path()).exists());
+    }
+}
