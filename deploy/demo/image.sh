@@ -18,13 +18,13 @@ push_blob() {
 }
 
 mkdir -p "$work/root/tmp"
-cp "$program" "$work/root/web"
+cp "$program" "$work/root/program"
 tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work/root" -cf "$work/layer.tar" .
 gzip -n -k "$work/layer.tar"
 case $(uname -m) in x86_64) architecture=amd64 ;; aarch64) architecture=arm64 ;; *) architecture=$(uname -m) ;; esac
 cat >"$work/config.json" <<JSON
 {"created":"1970-01-01T00:00:00Z","architecture":"$architecture","os":"linux",
- "config":{"Entrypoint":["/web"],"Env":["PATH=/","VERSION=$tag"],"ExposedPorts":{"80/tcp":{}}},
+ "config":{"Entrypoint":["/program"],"Env":["PATH=/","VERSION=$tag"],"ExposedPorts":{"80/tcp":{}}},
  "rootfs":{"type":"layers","diff_ids":["$(digest "$work/layer.tar")"]},
  "history":[{"created":"1970-01-01T00:00:00Z","created_by":"deploy/demo/image.sh"}]}
 JSON

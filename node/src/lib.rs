@@ -6,7 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backend;
+pub mod daemon;
 pub mod docker;
+pub mod host;
 pub mod identity;
 pub mod limits;
 pub mod logging;

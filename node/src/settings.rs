@@ -27,8 +27,6 @@ pub struct Settings {
     pub exec_root: PathBuf,
     /// Where the API is served.
     pub hosts: Vec<ApiHost>,
-    /// Group that may use the unix socket.
-    pub group: String,
     /// Holds the process id while the daemon runs.
     pub pidfile: PathBuf,
     /// The configuration file, read again at SIGHUP.
@@ -51,8 +49,6 @@ pub struct Settings {
     pub labels: Vec<(String, String)>,
     /// Default options of container logs.
     pub log_options: Vec<(String, String)>,
-    /// Name resolution of containers.
-    pub dns: Vec<String>,
     /// What to warn about once logging is set up.
     pub warnings: Vec<String>,
 }
@@ -109,7 +105,6 @@ impl Settings {
             data_root: path("data-root", "/var/lib/shoal"),
             exec_root: path("exec-root", "/run/shoal"),
             hosts: parse_hosts(&values.all("host"))?,
-            group: values.last("group").unwrap_or("docker").to_owned(),
             pidfile: path("pidfile", "/run/shoald.pid"),
             config_file,
             log_level,
@@ -125,7 +120,6 @@ impl Settings {
             advertise_default: values.last("swarm-default-advertise-addr").map(str::to_owned),
             labels: parse_pairs("--label", &values.all("label"))?,
             log_options: parse_pairs("--log-opt", &values.all("log-opt"))?,
-            dns: values.all("dns"),
             warnings: warnings(values)?,
         })
     }

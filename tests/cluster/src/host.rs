@@ -18,6 +18,15 @@ pub enum Client {
     Shoal,
 }
 
+/// Which daemon a host runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Ours.
+    Shoal,
+    /// Debian's dockerd, the peer of the measurements.
+    Docker,
+}
+
 /// A host with its daemon.
 #[derive(Debug)]
 pub struct Host {
@@ -26,6 +35,7 @@ pub struct Host {
     pub number: usize,
     folder: PathBuf,
     daemon: Option<Child>,
+    engine: Engine,
     flags: Vec<String>,
 }
 
@@ -39,10 +49,19 @@ impl Host {
     /// When it does not answer in time.
     #[must_use]
     pub fn start(lan: &Rc<Lan>, number: usize, folder: &Path, flags: &[&str]) -> Self {
+        Self::start_engine(Engine::Shoal, lan, number, folder, flags)
+    }
+
+    /// Starts a daemon of either kind.
+    ///
+    /// # Panics
+    /// When it does not answer in time.
+    #[must_use]
+    pub fn start_engine(engine: Engine, lan: &Rc<Lan>, number: usize, folder: &Path, flags: &[&str]) -> Self {
         let folder = folder.join(number.to_string());
         std::fs::create_dir_all(&folder).expect("the host's folder can be made");
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut host = Self { lan: Rc::clone(lan), number, folder, daemon: None, flags };
+        let mut host = Self { lan: Rc::clone(lan), number, folder, daemon: None, engine, flags };
         host.up();
         host
     }
@@ -57,22 +76,35 @@ impl Host {
         command
             .args(["--uts", "sh", "-c", "echo \"$0\" > /proc/sys/kernel/hostname && exec \"$@\""])
             .arg(format!("host{}", self.number))
-            .arg(binary("shoald"))
+            .arg(match self.engine {
+                Engine::Shoal => binary("shoald"),
+                Engine::Docker => PathBuf::from("/usr/sbin/dockerd"),
+            })
             .arg(format!("--data-root={}", self.folder.join("data").display()))
             .arg(format!("--exec-root={}", self.folder.join("exec").display()))
-            .arg(format!("--pidfile={}", self.folder.join("shoald.pid").display()))
+            .arg(format!("--pidfile={}", self.folder.join("daemon.pid").display()))
             .arg(format!("--host=unix://{}", self.socket().display()))
-            .args(["--config-file=/dev/null", "--debug"])
+            .arg(format!("--config-file={}", self.config_file().display()))
             .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log can be shared"))
             .stderr(log);
         self.daemon = Some(command.spawn().expect("shoald can be started"));
-        wait_for(&format!("host {} answers", self.number), Duration::from_secs(20), || {
+        wait_for(&format!("host {} answers", self.number), Duration::from_secs(40), || {
             self.assert_alive();
             let answer = self.docker(&["version", "--format", "{{.Server.Version}}"]);
             if answer.code == 0 { Ok(()) } else { Err(answer.err) }
         });
+    }
+
+    /// None of the machine's own: nothing for ours, which takes an empty file, and no setting for dockerd, which does not.
+    fn config_file(&self) -> PathBuf {
+        if self.engine == Engine::Shoal {
+            return PathBuf::from("/dev/null");
+        }
+        let path = self.folder.join("daemon.json");
+        std::fs::write(&path, "{}").expect("the configuration can be written");
+        path
     }
 
     /// SIGKILL.
@@ -123,7 +155,7 @@ impl Host {
     /// Where the API is served.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.folder.join("shoald.sock")
+        self.folder.join("daemon.sock")
     }
 
     /// The data-root.
@@ -135,7 +167,7 @@ impl Host {
     /// What the daemon logged.
     #[must_use]
     pub fn log(&self) -> PathBuf {
-        self.folder.join("shoald.log")
+        self.folder.join("daemon.log")
     }
 
     /// Runs the stock docker client against this host's daemon.

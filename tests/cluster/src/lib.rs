@@ -9,11 +9,13 @@
 
 pub mod host;
 pub mod lan;
+pub mod registry;
 pub mod run;
 pub mod swarm;
 mod sweep;
 
-pub use host::{Client, Host};
+pub use host::{Client, Engine, Host, binary};
 pub use lan::Lan;
-pub use run::{Finished, wait_for};
+pub use registry::Registry;
+pub use run::{Finished, run, wait_for};
 pub use swarm::Swarm;

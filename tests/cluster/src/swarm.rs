@@ -1,5 +1,6 @@
 //! A swarm of test hosts with a registry beside them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::run::wait_for;
-use crate::{Client, Host, Lan};
+use crate::{Client, Engine, Host, Lan, Registry};
 
 /// Hosts that formed a swarm; the first `managers` of them manage.
 #[derive(Debug)]
@@ -26,7 +27,16 @@ impl Swarm {
     /// When a command fails, or a node does not become ready.
     #[must_use]
     pub fn new(client: Client, managers: usize, workers: usize) -> Self {
-        let mut swarm = Self::apart(managers + workers);
+        Self::of_engine(Engine::Shoal, client, managers, workers)
+    }
+
+    /// The same with daemons of either kind.
+    ///
+    /// # Panics
+    /// When a command fails, or a node does not become ready.
+    #[must_use]
+    pub fn of_engine(engine: Engine, client: Client, managers: usize, workers: usize) -> Self {
+        let swarm = Self::hosts_apart(engine, managers + workers, &["--debug"]);
         let address = swarm.hosts[0].address();
         swarm.hosts[0].client(client, &["swarm", "init", "--advertise-addr", &address]).ok();
         let token = |role| swarm.hosts[0].client(client, &["swarm", "join-token", "-q", role]).ok().to_owned();
@@ -38,7 +48,6 @@ impl Swarm {
             host.client(client, &["swarm", "join", "--advertise-addr", &own, "--token", token, &remote]).ok();
         }
         swarm.wait_ready(managers + workers);
-        swarm.hosts.shrink_to_fit();
         swarm
     }
 
@@ -48,12 +57,76 @@ impl Swarm {
     /// When a daemon does not answer.
     #[must_use]
     pub fn apart(hosts: usize) -> Self {
+        Self::hosts_apart(Engine::Shoal, hosts, &["--debug"])
+    }
+
+    fn hosts_apart(engine: Engine, hosts: usize, flags: &[&str]) -> Self {
         let lan = Rc::new(Lan::new(hosts + 1));
         let folder = tempfile::tempdir().expect("a folder can be made");
         let registry = format!("{}:5000", lan.address(hosts + 1));
         let flag = format!("--insecure-registry={registry}");
-        let hosts = (1..=hosts).map(|number| Host::start(&lan, number, folder.path(), &[&flag])).collect();
+        let flags = [flags, &[flag.as_str()]].concat();
+        let start = |number| Host::start_engine(engine, &lan, number, folder.path(), &flags);
+        let hosts = (1..=hosts).map(start).collect();
         Self { hosts, lan, folder }
+    }
+
+    /// Starts a registry on the last host of the network.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn start_registry(&self) -> Registry {
+        Registry::start(&self.lan, self.hosts.len() + 1, self.folder.path())
+    }
+
+    /// The host whose manager leads, by the word of a host that is not `cut`.
+    ///
+    /// # Panics
+    /// When none leads in time.
+    #[must_use]
+    pub fn leader(&self, asked: usize) -> usize {
+        wait_for("a manager leads", Duration::from_secs(20), || {
+            let list = self.hosts[asked].docker(&["node", "ls", "--format", "{{.Hostname}} {{.ManagerStatus}}"]);
+            let leader =
+                list.out.lines().find_map(|line| line.strip_suffix(" Leader")?.strip_prefix("host")?.parse().ok());
+            leader.map(|number: usize| number - 1).ok_or_else(|| format!("{}{}", list.out, list.err))
+        })
+    }
+
+    /// Waits until the tasks of `service` that should run do, as many as `count`, and none of them on `without`.
+    /// Gives `node -> tasks` as `service ps` prints it.
+    ///
+    /// # Panics
+    /// When they do not, in time.
+    pub fn wait_running(&self, asked: usize, service: &str, count: usize, without: &[usize]) -> Vec<String> {
+        wait_for(&format!("{count} tasks of {service} run"), Duration::from_secs(60), || {
+            let arguments = ["service", "ps", service, "--no-trunc", "--filter", "desired-state=running"];
+            let format = ["--format", "{{.ID}} {{.Node}} {{.CurrentState}}"];
+            let list = self.hosts[asked].docker(&[&arguments[..], &format[..]].concat());
+            let excluded = |line: &str| without.iter().any(|index| line.contains(&format!(" host{} ", index + 1)));
+            let running: Vec<String> = list
+                .out
+                .lines()
+                .filter(|line| line.contains(" Running ") && !excluded(line))
+                .map(str::to_owned)
+                .collect();
+            if running.len() == count { Ok(running) } else { Err(format!("{}{}", list.out, list.err)) }
+        })
+    }
+
+    /// Asks port `port` of a host until `tasks` different tasks answered, and gives what they said.
+    ///
+    /// # Panics
+    /// When fewer answer in time.
+    pub fn wait_answers(&self, host: usize, port: u16, tasks: usize) -> BTreeSet<String> {
+        let mut seen = BTreeSet::new();
+        let address = self.hosts[host].address();
+        wait_for(&format!("{tasks} tasks answer on host{}", host + 1), Duration::from_secs(30), || {
+            let answer = self.hosts[host].get(&address, port)?;
+            seen.insert(answer.trim().to_owned());
+            if seen.len() >= tasks { Ok(seen.clone()) } else { Err(format!("{seen:?}")) }
+        })
     }
 
     /// Below here everything of this swarm lies.
@@ -73,8 +146,16 @@ impl Swarm {
     /// # Panics
     /// When they are not, in time.
     pub fn wait_ready(&self, nodes: usize) {
-        wait_for("all nodes are ready", Duration::from_secs(20), || {
-            let list = self.hosts[0].docker(&["node", "ls", "--format", "{{.Hostname}} {{.Status}}"]);
+        self.wait_ready_from(0, nodes);
+    }
+
+    /// The same by the word of another host than the first.
+    ///
+    /// # Panics
+    /// When they are not, in time.
+    pub fn wait_ready_from(&self, asked: usize, nodes: usize) {
+        wait_for("all nodes are ready", Duration::from_secs(40), || {
+            let list = self.hosts[asked].docker(&["node", "ls", "--format", "{{.Hostname}} {{.Status}}"]);
             let ready = list.out.lines().filter(|line| line.ends_with(" Ready")).count();
             if ready == nodes { Ok(()) } else { Err(format!("{}{}", list.out, list.err)) }
         });
