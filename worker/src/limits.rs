@@ -51,3 +51,7 @@ pub(crate) const LOG_LINE_BYTES_MAX: usize = 256 << 10;
 pub(crate) const LOG_FILES_MAX: u32 = 1000;
 /// Volumes' folders nest no deeper than this while they are copied from an image; the kernel's paths end before.
 pub(crate) const COPY_DEPTH_MAX: usize = 256;
+/// Results of health checks kept for each container: Docker's number.
+pub(crate) const HEALTH_RESULTS_KEPT: usize = 5;
+/// Output kept of each stream of a health check: Docker's number.
+pub(crate) const HEALTH_OUTPUT_BYTES_MAX: u64 = 4096;

@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use rand::Rng;
 use shoal_runtime::client::{ExecHandle, KeeperError, Stdio};
 use shoal_runtime::failure::Failure as Refusal;
+use shoal_runtime::signal::Signal;
 use shoal_runtime::spec::ExecSpec;
 use shoal_runtime::state::ExecId;
 use tokio::io::unix::AsyncFd;
@@ -196,6 +197,20 @@ impl LocalContainers {
     /// When there is none.
     pub fn inspect_exec(&self, id: &str) -> Result<ExecView, ContainerError> {
         self.inner.execs.with(id, |exec| Ok(exec.view.clone()))
+    }
+
+    /// Kills what still runs of it; no error when it ended.
+    ///
+    /// # Errors
+    /// When there is none, or the keeper does not answer.
+    pub(super) async fn kill_exec(&self, id: &str) -> Result<(), ContainerError> {
+        let kept = self.inner.execs.with(id, |exec| Ok(exec.kept.clone().filter(|_| exec.view.running)))?;
+        let Some(kept) = kept else { return Ok(()) };
+        self.blocking(move |inner| match inner.keeper.exec_signal(&kept, Signal::KILL) {
+            Err(KeeperError::Refused(Refusal::ExecNotFound { .. })) => Ok(()),
+            outcome => Ok(outcome?),
+        })
+        .await
     }
 
     /// The execs of a container that still run.

@@ -16,6 +16,7 @@ mod environment;
 mod error;
 mod etc_files;
 mod exec;
+mod health;
 mod logs;
 mod mounts;
 mod observer;
@@ -28,6 +29,7 @@ mod store;
 
 pub use error::ContainerError;
 pub use exec::{ExecInput, ExecOutput, ExecRequest, ExecStreams, ExecView};
+pub use health::{Health, HealthResult, HealthStatus};
 pub use logs::{LogQuery, LogRecord, OutputStream};
 pub use record::{
     ContainerEnd, ContainerLife, ContainerRecord, ContainerView, LogSettings, MountPoint, NetworkSettings,

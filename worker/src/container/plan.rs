@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use shoal_proto::model::{LogDriver, Resources as Wished, Task, TaskId, Timestamp, Ulimit};
 use shoal_runtime::spec as runtime;
 
+use super::health::Check;
 use super::mounts::Mounted;
 use super::process::{merge, process, seccomp, stop_signal};
 use super::record::Folder;
@@ -72,6 +73,7 @@ pub(super) fn plan(input: PlanInput<'_>) -> Result<ContainerPlan, ContainerError
     let mut merged = merge(&input.image.config, spec, &hostname);
     merged.labels.extend(swarm_labels(input.task));
     let process = process(&merged, spec, &input.defaults.ulimits)?;
+    Check::of(merged.healthcheck.as_ref())?;
     let log = log_settings(&input)?;
     let id = runtime::ContainerId::new(input.id)
         .map_err(|error| ContainerError::invalid("container id", error.value, "this is a mistake of shoald"))?;

@@ -1,6 +1,8 @@
 //! What runs in a container: command, user, rights and limits, from the spec, the image and the host's defaults.
 
-use shoal_proto::model::{ContainerSpec, Ulimit};
+use std::time::Duration;
+
+use shoal_proto::model::{ContainerSpec, HealthCheck, Ulimit};
 use shoal_runtime::capability::Capabilities;
 use shoal_runtime::seccomp::SeccompProfile;
 use shoal_runtime::signal::Signal;
@@ -8,7 +10,7 @@ use shoal_runtime::spec::{ProcessSpec, Rlimit, RlimitKind};
 
 use super::ContainerError;
 use super::environment::environment;
-use crate::image::ContainerConfig;
+use crate::image::{ContainerConfig, Healthcheck};
 
 /// The image's configuration with the spec's merged in, as `inspect` shows it.
 pub(super) fn merge(image: &ContainerConfig, spec: &ContainerSpec, hostname: &str) -> ContainerConfig {
@@ -32,7 +34,30 @@ pub(super) fn merge(image: &ContainerConfig, spec: &ContainerSpec, hostname: &st
         merged.stop_signal.clone_from(signal);
     }
     merged.labels.extend(spec.labels.clone());
+    if let Some(wished) = &spec.health_check {
+        merged.healthcheck = Some(merge_health(image.healthcheck.clone().unwrap_or_default(), wished));
+    }
     merged
+}
+
+/// The image's check with what the spec says of it.
+fn merge_health(mut image: Healthcheck, wished: &HealthCheck) -> Healthcheck {
+    if !wished.test.is_empty() {
+        image.test.clone_from(&wished.test);
+    }
+    let set = |known: &mut i64, wished: Duration| {
+        if !wished.is_zero() {
+            *known = i64::try_from(wished.as_nanos()).unwrap_or(i64::MAX);
+        }
+    };
+    set(&mut image.interval, wished.interval);
+    set(&mut image.timeout, wished.timeout);
+    set(&mut image.start_period, wished.start_period);
+    set(&mut image.start_interval, wished.start_interval);
+    if wished.retries > 0 {
+        image.retries = i64::from(wished.retries);
+    }
+    image
 }
 
 /// The process that the merged configuration asks for.

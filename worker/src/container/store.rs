@@ -17,6 +17,7 @@ use shoal_worker_core::{AdoptedState, Failure, Input};
 use tokio::sync::mpsc;
 
 use super::exec::Execs;
+use super::health::{HealthBook, HealthStatus, was_healthy};
 use super::observer::Observer;
 use super::plan::container_id;
 use super::process::parse_signal;
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) defaults: ContainerDefaults,
     pub(super) registry: Registry,
     pub(super) execs: Execs,
+    pub(super) health: HealthBook,
     /// The core, while the worker is in a swarm.
     watcher: Mutex<Option<mpsc::Sender<Input>>>,
 }
@@ -78,6 +80,7 @@ impl LocalContainers {
             defaults,
             registry: Registry::default(),
             execs: Execs::default(),
+            health: HealthBook::default(),
             watcher: Mutex::new(None),
         });
         inner.load(&folders)?;
@@ -86,7 +89,18 @@ impl LocalContainers {
             .name("containers".to_owned())
             .spawn(move || observer.run())
             .map_err(|error| ContainerError::file("start the observer of", &folders, error))?;
-        Ok(Self { inner })
+        let containers = Self { inner };
+        containers.resume_monitors()?;
+        Ok(containers)
+    }
+
+    /// Watches over the health of what ran on while the daemon was away.
+    fn resume_monitors(&self) -> Result<(), ContainerError> {
+        for view in self.inner.registry.all().into_iter().filter(|view| view.life.is_running()) {
+            let id = &view.record.id;
+            self.spawn_monitor(id, was_healthy(&Folder::of(&self.inner.data_root, id)))?;
+        }
+        Ok(())
     }
 
     /// All containers, the newest first.
@@ -130,7 +144,7 @@ impl Containers for LocalContainers {
     }
 
     async fn found(&self) -> Result<Vec<Found>, Failure> {
-        Ok(self.inner.registry.all().into_iter().filter_map(found).collect())
+        Ok(self.inner.registry.all().into_iter().filter_map(|view| self.inner.found(view)).collect())
     }
 
     async fn create(&self, creation: Creation) -> Result<(), Failure> {
@@ -139,7 +153,9 @@ impl Containers for LocalContainers {
 
     async fn start(&self, container: &str) -> Result<Started, Failure> {
         let id = container.to_owned();
-        self.blocking(move |inner| inner.start(&id)).await.map_err(|error| error.failure())
+        let pid = self.blocking(move |inner| inner.start(&id)).await.map_err(|error| error.failure())?;
+        let awaits_health = self.spawn_monitor(container, false).map_err(|error| error.failure())?;
+        Ok(Started { pid, awaits_health })
     }
 
     async fn stop(&self, container: &str, signal: Option<String>, grace: Duration) -> Result<(), Failure> {
@@ -186,7 +202,22 @@ impl Inner {
         Ok(())
     }
 
-    fn start(&self, id: &str) -> Result<Started, ContainerError> {
+    fn found(&self, view: ContainerView) -> Option<Found> {
+        let state = match view.life {
+            ContainerLife::Created { .. } => AdoptedState::Created,
+            ContainerLife::Running { pid, started_at } => {
+                let healthy =
+                    matches!(self.health.get(&view.record.id).status, HealthStatus::None | HealthStatus::Healthy);
+                AdoptedState::Running { pid, started_at, healthy }
+            }
+            ContainerLife::Exited(end) => AdoptedState::Exited(end.exit()),
+            ContainerLife::Lost => AdoptedState::Lost,
+            ContainerLife::Removed => return None,
+        };
+        Some(Found { container: view.record.id.clone(), task: view.record.task, state })
+    }
+
+    fn start(&self, id: &str) -> Result<i32, ContainerError> {
         let view = self.registry.get(id).ok_or_else(|| ContainerError::NotFound(id.to_owned()))?;
         let (ContainerLife::Created { pid } | ContainerLife::Running { pid, .. }) = view.life else {
             return Err(ContainerError::NotRunning(id.to_owned()));
@@ -195,7 +226,7 @@ impl Inner {
             self.note_failed_start(id, &error);
             return Err(error.into());
         }
-        Ok(Started { pid, awaits_health: false })
+        Ok(pid)
     }
 
     fn note_failed_start(&self, id: &str, error: &KeeperError) {
@@ -242,6 +273,7 @@ impl Inner {
                 self.volumes.remove(&name)?;
             }
         }
+        self.health.forget(id);
         if let Some(record) = self.registry.remove(id) {
             self.publish_for(&record, "destroy", BTreeMap::new());
         }
@@ -326,15 +358,4 @@ fn life_of(kept: Option<ContainerState>, end: Option<ContainerEnd>) -> Container
 /// The first process; zero for one that is just ending.
 pub(super) fn pid_of(state: &ContainerState) -> i32 {
     state.pid.and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default()
-}
-
-fn found(view: ContainerView) -> Option<Found> {
-    let state = match view.life {
-        ContainerLife::Created { .. } => AdoptedState::Created,
-        ContainerLife::Running { pid, started_at } => AdoptedState::Running { pid, started_at, healthy: true },
-        ContainerLife::Exited(end) => AdoptedState::Exited(end.exit()),
-        ContainerLife::Lost => AdoptedState::Lost,
-        ContainerLife::Removed => return None,
-    };
-    Some(Found { container: view.record.id.clone(), task: view.record.task, state })
 }
