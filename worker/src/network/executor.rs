@@ -7,12 +7,14 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Instant;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::libc::{EINVAL, ENOENT, EOPNOTSUPP};
 
 use super::NetworkError;
 use super::firewall::{Transaction, container_rules};
+use super::limits::{PORT_WAIT, PORT_WAIT_MAX};
 use super::netlink::{
     Channel, Namespace, Reaper, Refusal, RouteChannel, SparePool, commit, mount_namespace, unmount_namespace,
 };
@@ -114,6 +116,11 @@ impl Executor {
                     self.routes.flush()?;
                     commit(&mut namespace.firewall, transaction).map_err(|refusal| at_step(refusal.error))?;
                 }
+                (Step::PortAwaited { name }, ..) => {
+                    self.routes.flush()?;
+                    inside.as_mut().map_or(Ok(()), |namespace| namespace.routes.flush())?;
+                    await_port(&mut self.routes, name).map_err(at_step)?;
+                }
                 (Step::Pair { inside: name, index, .. }, _, Some(namespace)) => {
                     self.routes.queue(step, position, Some(&namespace.handle))?;
                     namespace.routes.expect_link(name, *index);
@@ -129,6 +136,18 @@ impl Executor {
         }
         inside.as_mut().map_or(Ok(()), |namespace| namespace.routes.flush())
     }
+}
+
+/// Looks again and again: the kernel tells of it, but not sooner than it can be seen.
+fn await_port(routes: &mut RouteChannel, name: &str) -> io::Result<()> {
+    let begin = Instant::now();
+    while !routes.port_forwards(name)? {
+        if begin.elapsed() > PORT_WAIT_MAX {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(PORT_WAIT);
+    }
+    Ok(())
 }
 
 /// Writes a setting of this thread's namespace, if it is not so already: some writes reset other settings.

@@ -38,3 +38,10 @@ pub(super) const CONTAINER_ID_LENGTH_MAX: usize = 128;
 
 /// Interfaces of one container: their place is one digit of a link's name.
 pub(super) const ATTACHMENTS_MAX: usize = 16;
+
+/// Between two looks at a bridge's port: the kernel takes well under that when nothing else is going on.
+pub(super) const PORT_WAIT: Duration = Duration::from_micros(200);
+
+/// How long a bridge may take until it forwards through a new port: the kernel works off such changes at least once a
+/// second.
+pub(super) const PORT_WAIT_MAX: Duration = Duration::from_secs(3);

@@ -110,8 +110,6 @@ pub(in crate::network) enum Match {
     Translated,
     /// The first packet of a connection.
     New,
-    /// From who opened the connection.
-    Original,
     /// To who opened the connection.
     Reply,
     Transport(PortProtocol),
@@ -138,6 +136,8 @@ pub(in crate::network) enum Action {
     TranslateAddressTo(&'static str),
     /// Translates the destinations of connections to these in turn.
     Balance(Vec<(Ipv4Addr, u16)>),
+    /// Conntrack zone of the opening direction = last two bytes of the sender's MAC.
+    SeparateSenders,
     /// Connection mark = last four bytes of the sender's MAC.
     NoteSender,
     /// Packet mark = connection mark.
@@ -258,7 +258,6 @@ impl fmt::Display for Match {
             Self::DestinationLocal => write!(out, "fib daddr type local"),
             Self::Translated => write!(out, "ct status dnat"),
             Self::New => write!(out, "ct state new"),
-            Self::Original => write!(out, "ct direction original"),
             Self::Reply => write!(out, "ct direction reply"),
             Self::Transport(protocol) => write!(out, "meta l4proto {}", protocol_name(*protocol)),
             Self::PortIn(set) => write!(out, "meta l4proto . th dport @{set}"),
@@ -287,6 +286,7 @@ impl fmt::Display for Action {
                     .collect();
                 write!(out, "dnat ip to numgen inc mod {} map {{ {} }}", targets.len(), targets.join(", "))
             }
+            Self::SeparateSenders => write!(out, "ct original zone set @ll,80,16"),
             Self::NoteSender => write!(out, "ct mark set @ll,64,32"),
             Self::RecallSender => write!(out, "meta mark set ct mark"),
             Self::AnswerSender => write!(out, "@ll,16,32 set meta mark"),

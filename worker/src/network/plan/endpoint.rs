@@ -80,6 +80,9 @@ pub(in crate::network) fn endpoint_plan(place: &EndpointPlace) -> NetworkPlan {
             plan.container(Step::Route(Route::default_by(gateway, &inside_name(index), Route::MAIN)));
         }
     }
+    for interface in &place.interfaces {
+        plan.host(Step::PortAwaited { name: interface.link.clone() });
+    }
     plan
 }
 

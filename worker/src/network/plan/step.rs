@@ -66,6 +66,10 @@ pub(in crate::network) enum Step {
     LinkRemoved {
         name: String,
     },
+    /// Waits until the bridge forwards through a port: the kernel sees to that when it gets to it.
+    PortAwaited {
+        name: String,
+    },
     /// A port carries nothing any more, and its link is deleted soon, together with others: deleting takes the kernel
     /// tens of milliseconds, for one link as for many.
     PortRetired {
@@ -207,6 +211,7 @@ impl fmt::Display for Step {
             }
             Self::LinkUp { name } => write!(out, "raise link {name}"),
             Self::LinkRemoved { name } => write!(out, "delete link {name}"),
+            Self::PortAwaited { name } => write!(out, "await port {name}"),
             Self::PortRetired { name } => write!(out, "retire port {name}"),
             Self::Address { link, address } => write!(out, "add address {address} dev {link}"),
             Self::Route(route) => write!(out, "add route {route}"),

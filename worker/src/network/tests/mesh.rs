@@ -1,10 +1,15 @@
 //! The routing mesh over several hosts: every host answers, evenly, with the client's address kept.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrStorage, bind, setsockopt, socket, sockopt,
+};
 
 use super::fabric::{Fabric, Host, ask, connect, ingress, serve, service, task_address, task_request, within};
 use crate::network::{NetworkConfig, Networks, Peer};
@@ -92,6 +97,62 @@ async fn every_host_reaches_all_tasks_evenly_and_keeps_the_client() {
 }
 
 #[tokio::test]
+async fn one_socket_of_a_client_reaches_one_task_through_several_hosts() {
+    let mesh = Mesh::new().await;
+    mesh.publish(&[103]).await;
+    within(&mesh.client().namespace, || {
+        let first = connect_from(None, at(mesh.fabric.hosts[0].address()));
+        let port = first.local_addr().unwrap().port();
+        let others = mesh.fabric.hosts[1..3].iter().map(|host| connect_from(Some(port), at(host.address())));
+        let mut streams: Vec<TcpStream> = std::iter::once(first).chain(others).collect();
+        for round in 0..3u8 {
+            for (index, stream) in (0..).zip(&mut streams) {
+                stream.write_all(&[round, index]).unwrap();
+            }
+            for (index, stream) in (0..).zip(&mut streams) {
+                let mut buffer = [0; 2];
+                stream.read_exact(&mut buffer).unwrap();
+                assert_eq!(buffer, [round, index]);
+            }
+        }
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        for _ in 0..3 {
+            for host in &mesh.fabric.hosts[..3] {
+                socket.send_to(b"?", at(host.address())).unwrap();
+                let mut buffer = [0; 100];
+                let (length, from) = socket.recv_from(&mut buffer).unwrap();
+                assert_eq!((&buffer[..length], from), (&b"task103 192.168.77.4"[..], at(host.address())));
+            }
+        }
+    });
+}
+
+/// A connection from a port, which other connections may share, with its greeting read.
+fn connect_from(port: Option<u16>, to: SocketAddr) -> TcpStream {
+    let socket = shareable(port);
+    connect_socket(&socket, to);
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    let mut buffer = [0; 100];
+    let length = stream.read(&mut buffer).unwrap();
+    assert_eq!(&buffer[..length], b"task103 192.168.77.4");
+    stream
+}
+
+fn shareable(port: Option<u16>) -> OwnedFd {
+    let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    setsockopt(&socket, sockopt::ReuseAddr, &true).unwrap();
+    let address = SockaddrIn::new(0, 0, 0, 0, port.unwrap_or_default());
+    bind(socket.as_raw_fd(), &address).unwrap();
+    socket
+}
+
+fn connect_socket(socket: &OwnedFd, to: SocketAddr) {
+    nix::sys::socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)).unwrap();
+}
+
+#[tokio::test]
 async fn a_kernel_that_cannot_keep_clients_serves_all_the_same() {
     let mesh = Mesh::with(Some(false)).await;
     for host in &mesh.fabric.hosts[..3] {
@@ -139,7 +200,7 @@ async fn removed_tasks_get_no_new_connection_and_keep_the_old() {
     for (mut stream, greeting) in open {
         stream.write_all(b"still here").unwrap();
         let mut buffer = [0; 10];
-        std::io::Read::read_exact(&mut stream, &mut buffer).unwrap_or_else(|error| panic!("{greeting}: {error}"));
+        stream.read_exact(&mut buffer).unwrap_or_else(|error| panic!("{greeting}: {error}"));
     }
 }
 
@@ -219,4 +280,23 @@ async fn a_task_that_is_gone_ends_its_connections() {
     assert!(matches!(ended.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{ended}");
     socket.send(b"?").unwrap();
     assert!(socket.recv(&mut buffer).is_ok_and(|length| buffer[..length].starts_with(b"task101")));
+}
+
+#[tokio::test]
+#[ignore = "prints figures"]
+async fn many_connections() {
+    let mesh = Mesh::new().await;
+    let mut slow = Vec::new();
+    let begin = Instant::now();
+    within(&mesh.client().namespace, || {
+        for round in 0..3000 {
+            let host = &mesh.fabric.hosts[round % 3];
+            let begin = Instant::now();
+            let (stream, task) = connect(at(host.address())).unwrap();
+            if begin.elapsed() > Duration::from_millis(500) {
+                slow.push((round, host.number, task, stream.local_addr().unwrap().port(), begin.elapsed()));
+            }
+        }
+    });
+    println!("3000 connections through the mesh: {:?} each; slow: {slow:?}", begin.elapsed() / 3000);
 }

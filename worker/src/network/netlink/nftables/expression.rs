@@ -81,13 +81,9 @@ impl Program {
             }
             Match::Translated => self.connection_has(CONNECTION_STATUS, STATUS_DESTINATION_TRANSLATED),
             Match::New => self.connection_has(CONNECTION_STATE, STATE_NEW),
-            Match::Original => {
-                self.load_connection(CONNECTION_DIRECTION);
-                self.compare(true, &[0]);
-            }
             Match::Reply => {
                 self.load_connection(CONNECTION_DIRECTION);
-                self.compare(true, &[1]);
+                self.compare(true, &[DIRECTION_REPLY]);
             }
             Match::Transport(protocol) => self.meta_is(META_L4PROTO, &[protocol_number(*protocol)]),
             Match::PortIn(set) => {
@@ -128,6 +124,10 @@ impl Program {
                 self.translate();
             }
             Action::Balance(targets) => self.balance(targets.len(), map),
+            Action::SeparateSenders => {
+                self.load_payload(PAYLOAD_LINK, 10, 2, FIRST);
+                self.add("ct", vec![number(2, CONNECTION_ZONE), bytes(3, &[DIRECTION_ORIGINAL]), number(4, FIRST)]);
+            }
             Action::NoteSender => {
                 self.load_payload(PAYLOAD_LINK, 8, 4, FIRST);
                 self.add("ct", vec![number(2, CONNECTION_MARK), number(4, FIRST)]);
@@ -278,6 +278,9 @@ const NFPROTO_IPV4: u8 = 2;
 const CONNECTION_STATE: u32 = 0;
 const STATE_NEW: u32 = 1 << 3;
 const CONNECTION_DIRECTION: u32 = 1;
+const DIRECTION_ORIGINAL: u8 = 0;
+const DIRECTION_REPLY: u8 = 1;
+const CONNECTION_ZONE: u32 = 17;
 const CONNECTION_STATUS: u32 = 2;
 const CONNECTION_MARK: u32 = 3;
 const STATUS_DESTINATION_TRANSLATED: u32 = 1 << 5;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::link::{BridgePortState, InfoBridgePort, InfoPortData, LinkAttribute, LinkInfo, LinkMessage};
 use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -40,6 +40,14 @@ impl RouteChannel {
             Err(error) if error.raw_os_error() == Some(ENODEV) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a bridge forwards through its port of this name.
+    pub(in crate::network) fn port_forwards(&mut self, name: &str) -> io::Result<bool> {
+        let mut wanted = LinkMessage::default();
+        wanted.attributes.push(LinkAttribute::IfName(name.to_owned()));
+        let found = self.channel.get(RouteNetlinkMessage::GetLink(wanted))?;
+        Ok(found.iter().any(|message| matches!(message, RouteNetlinkMessage::NewLink(link) if is_forwarding(link))))
     }
 
     /// All links.
@@ -92,6 +100,17 @@ fn found_link(message: &RouteNetlinkMessage) -> Option<FoundLink> {
         }
     }
     Some(found)
+}
+
+fn is_forwarding(link: &LinkMessage) -> bool {
+    let forwards = |option: &InfoBridgePort| *option == InfoBridgePort::State(BridgePortState::Forwarding);
+    link.attributes.iter().any(|attribute| match attribute {
+        LinkAttribute::LinkInfo(info) => info.iter().any(|info| match info {
+            LinkInfo::PortData(InfoPortData::BridgePort(options)) => options.iter().any(forwards),
+            _ => false,
+        }),
+        _ => false,
+    })
 }
 
 fn route_destination(message: &RouteNetlinkMessage) -> Option<Cidr> {
