@@ -1,0 +1,142 @@
+//! What workers are told: derived from the committed tables, whole at first, then what has changed.
+//!
+//! Owns the sessions and what each was told. Decides nothing: a worker is told what the tables say of it.
+
+mod assemble;
+mod session;
+
+use std::collections::BTreeMap;
+
+use shoal_proto::model::{NodeId, Revision};
+
+use crate::output::{Change, CloseReason, Difference};
+use crate::store::Tables;
+use crate::{Output, SessionId};
+use assemble::is_backend;
+use session::Session;
+
+/// All sessions of a leader.
+#[derive(Debug, Default)]
+pub(crate) struct Dispatcher {
+    sessions: BTreeMap<NodeId, Session>,
+}
+
+/// How a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionView {
+    /// The worker.
+    pub node: NodeId,
+    /// Its stream.
+    pub session: SessionId,
+    /// The last set that it was told.
+    pub told: Revision,
+    /// The last set that its kernel shows, as it says.
+    pub applied: Revision,
+}
+
+impl Dispatcher {
+    /// A worker's stream begins; the one before ends.
+    pub(crate) fn open(&mut self, node: NodeId, id: SessionId) -> Option<Output> {
+        let before = self.sessions.insert(node, Session::new(id));
+        before.filter(|before| before.id != id).map(|before| before.close(node, CloseReason::Replaced))
+    }
+
+    /// Whether the stream is the node's present one.
+    pub(crate) fn is_open(&self, node: NodeId, id: SessionId) -> bool {
+        self.sessions.get(&node).is_some_and(|session| session.id == id)
+    }
+
+    /// Ends a node's stream.
+    pub(crate) fn close(&mut self, node: NodeId, reason: CloseReason) -> Option<Output> {
+        self.sessions.remove(&node).map(|session| session.close(node, reason))
+    }
+
+    /// A stream has ended by itself.
+    pub(crate) fn ended(&mut self, node: NodeId, id: SessionId) {
+        if self.is_open(node, id) {
+            self.sessions.remove(&node);
+        }
+    }
+
+    /// Ends all streams.
+    pub(crate) fn close_all(&mut self, reason: CloseReason) -> Vec<Output> {
+        std::mem::take(&mut self.sessions).into_iter().map(|(node, session)| session.close(node, reason)).collect()
+    }
+
+    /// The worker's kernel shows this set.
+    pub(crate) fn applied(&mut self, node: NodeId, revision: Revision) {
+        if let Some(session) = self.sessions.get_mut(&node) {
+            session.applied = session.applied.max(revision);
+        }
+    }
+
+    /// How the sessions stand.
+    pub(crate) fn views(&self) -> impl Iterator<Item = SessionView> {
+        let view = |(node, session): (&NodeId, &Session)| SessionView {
+            node: *node,
+            session: session.id,
+            told: session.told(),
+            applied: session.applied,
+        };
+        self.sessions.iter().map(view)
+    }
+
+    /// Notes what a committed change makes different for whom. Answers the ends of sessions of nodes that are no more.
+    pub(crate) fn follow(&mut self, change: &Change) -> Option<Output> {
+        match change {
+            Change::Task(task) => self.follow_task(task),
+            Change::Service(service) => {
+                if let Some(id) = service.id(|service| service.id) {
+                    self.for_all(|session| session.stale.services.insert(id));
+                }
+            }
+            Change::Network(_) | Change::Cluster(_) => self.for_all(|session| session.stale.networks = true),
+            Change::Node(node) => {
+                let place = |node: &shoal_proto::model::Node| (node.data_path_address.clone(), node.ingress_address);
+                if let (Some(before), Some(after)) = (&node.before, &node.after)
+                    && place(before) == place(after)
+                {
+                    return None;
+                }
+                let id = node.id(|node| node.id)?;
+                self.for_all(|session| session.stale.peers.insert(id));
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.stale.networks = true;
+                }
+                if node.after.is_none() {
+                    return self.close(id, CloseReason::UnknownNode);
+                }
+            }
+        }
+        None
+    }
+
+    fn follow_task(&mut self, task: &Difference<shoal_proto::model::Task>) {
+        let versions = [task.before.as_deref(), task.after.as_deref()];
+        for task in versions.into_iter().flatten() {
+            if let Some(session) = task.node.and_then(|node| self.sessions.get_mut(&node)) {
+                session.stale.tasks.insert(task.id);
+            }
+        }
+        let [was, is] = versions.map(|task| task.and_then(assemble::address_held));
+        if was != is {
+            let nodes = versions.into_iter().flatten().filter_map(|task| task.node);
+            nodes.for_each(|node| self.for_all(|session| session.stale.peers.insert(node)));
+        }
+        let [was, is] = versions.map(|task| task.is_some_and(is_backend));
+        if let Some(service) = task.id(|task| task.service).filter(|_| was != is) {
+            self.for_all(|session| session.stale.services.insert(service));
+        }
+    }
+
+    fn for_all<T>(&mut self, mut mark: impl FnMut(&mut Session) -> T) {
+        self.sessions.values_mut().for_each(|session| drop(mark(session)));
+    }
+
+    /// Tells each worker what is new to it.
+    pub(crate) fn flush(&mut self, tables: &Tables) -> Vec<Output> {
+        let mut shared = assemble::Shared::new(tables);
+        let tell = |(node, session): (&NodeId, &mut Session)| session.flush(&mut shared, *node);
+        self.sessions.iter_mut().filter_map(tell).collect()
+    }
+}

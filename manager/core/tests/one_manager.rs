@@ -1,0 +1,269 @@
+//! A swarm of one manager, driven by hand: what the shell sees.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use shoal_manager_core::{
+    Answer, ControlPlane, Input, NewSwarm, Output, PlaneConfig, RequestId, Restored, SessionId, SnapshotRecord,
+};
+use shoal_proto::model::{
+    AssignmentSet, Availability, ClusterId, ClusterSpec, ControlError, ControlErrorKind, ControlReply, ControlRequest,
+    Id, JoinTokens, NodeDescription, NodeId, PortConfig, PortProtocol, PortStatus, PublishMode, ResourceReservations,
+    Rollback, RootCa, Sensitive, ServiceMode, ServiceSpec, TaskReport, TaskState, TaskStatus, Timestamp,
+};
+
+/// A plane, a disk, and one worker that does what it is told.
+struct Host {
+    plane: ControlPlane,
+    now: Timestamp,
+    disk: Restored,
+    replies: Vec<(RequestId, Result<Answer, ControlError>)>,
+    told: AssignmentSet,
+    next_request: u64,
+}
+
+const NODE: u128 = 7;
+const SESSION: SessionId = SessionId(5);
+
+fn node() -> NodeId {
+    NodeId::from_random(NODE)
+}
+
+fn description() -> NodeDescription {
+    NodeDescription {
+        hostname: "one".to_owned(),
+        resources: ResourceReservations { nano_cpus: 2_000_000_000, memory_bytes: 1 << 30 },
+        ..NodeDescription::default()
+    }
+}
+
+impl Host {
+    fn start(disk: Restored, seed: u64) -> Self {
+        let config = PlaneConfig::new(9, node(), [seed, 2, 3, 4]);
+        let plane = ControlPlane::new(config, disk.clone()).unwrap();
+        let now = Timestamp(1_700_000_000_000_000_000);
+        Self { plane, now, disk, replies: Vec::new(), told: AssignmentSet::default(), next_request: 0 }
+    }
+
+    fn swarm() -> Self {
+        let mut host = Self::start(Restored::default(), 1);
+        let swarm = NewSwarm {
+            cluster: ClusterId::from_random(1),
+            spec: ClusterSpec::default(),
+            root_ca: RootCa { certificate_pem: String::new(), key_pem: Sensitive::default() },
+            join_tokens: JoinTokens { worker: Sensitive::default(), manager: Sensitive::default() },
+            default_address_pool: Vec::new(),
+            subnet_size: 24,
+            data_path_port: 4789,
+            description: description(),
+            availability: Availability::Active,
+            manager_address: "10.0.0.1:2377".to_owned(),
+            data_path_address: "10.0.0.1".to_owned(),
+        };
+        host.input(Input::Bootstrap { id: RequestId(0), swarm: Box::new(swarm) });
+        host.open();
+        host
+    }
+
+    fn open(&mut self) {
+        self.told = AssignmentSet::default();
+        let observed_address = IpAddr::from([10, 0, 0, 1]);
+        let description = description();
+        self.input(Input::SessionOpened {
+            node: node(),
+            session: SESSION,
+            description,
+            observed_address,
+            data_path_address: None,
+        });
+    }
+
+    fn input(&mut self, input: Input) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            for output in self.plane.handle(self.now, input) {
+                match output {
+                    Output::Persist(persist) => {
+                        let number = persist.number;
+                        if let Some(snapshot) = persist.snapshot {
+                            self.disk.snapshot = Some(snapshot);
+                            self.disk.entries.clear();
+                        }
+                        if let Some(first) = persist.entries.first() {
+                            self.disk.entries.retain(|entry| entry.index < first.index);
+                        }
+                        self.disk.entries.extend(persist.entries);
+                        self.disk.hard_state = persist.hard_state.or(self.disk.hard_state.take());
+                        inputs.push(Input::Persisted { number });
+                    }
+                    Output::SaveSnapshot(snapshot) => self.disk.snapshot = Some(snapshot),
+                    Output::Compact { through } => self.disk.entries.retain(|entry| entry.index > through),
+                    Output::Reply { id, outcome, .. } => self.replies.push((id, outcome)),
+                    Output::Assign { diff, .. } => self.told.apply(diff),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, request: ControlRequest) -> Result<ControlReply, ControlError> {
+        self.next_request += 1;
+        let id = RequestId(self.next_request);
+        self.input(Input::Request { id, request });
+        let place = self.replies.iter().position(|(of, _)| *of == id).unwrap();
+        self.replies.swap_remove(place).1.map(|answer| match answer {
+            Answer::Control(reply) => reply,
+            other => panic!("answered {other:?}"),
+        })
+    }
+
+    fn report(&mut self, state: TaskState) {
+        let status = |task: &shoal_proto::model::Task| TaskStatus {
+            timestamp: self.now,
+            state: if task.desired > TaskState::Running { TaskState::Shutdown } else { state },
+            message: String::new(),
+            error: String::new(),
+            container_id: None,
+            pid: None,
+            exit: None,
+            ports: PortStatus::default(),
+        };
+        let tasks = self.told.tasks.values();
+        let reports = tasks.map(|it| TaskReport { task: it.task.id, status: status(&it.task) }).collect();
+        self.input(Input::Reports { node: node(), session: SESSION, reports });
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.now = self.now + Duration::from_millis(50);
+            self.input(Input::Heartbeat { node: node(), session: SESSION });
+            self.input(Input::Tick);
+        }
+    }
+
+    fn running(&self) -> usize {
+        self.plane.tables().tasks().filter(|task| task.status.state == TaskState::Running).count()
+    }
+}
+
+fn web(replicas: u64) -> ServiceSpec {
+    let port = PortConfig {
+        name: String::new(),
+        protocol: PortProtocol::Tcp,
+        target_port: 80,
+        published_port: 8080,
+        mode: PublishMode::Ingress,
+    };
+    let mut spec = ServiceSpec { name: "web".to_owned(), ..ServiceSpec::default() };
+    spec.task.container.image = "reg.example/web:1".to_owned();
+    spec.mode = ServiceMode::Replicated { replicas };
+    spec.endpoint.ports.push(port);
+    spec
+}
+
+fn get(host: &mut Host) -> shoal_proto::model::ServiceView {
+    match host.ask(ControlRequest::GetService { reference: "web".to_owned() }).unwrap() {
+        ControlReply::Service(view) => *view,
+        other => panic!("answered {other:?}"),
+    }
+}
+
+#[test]
+fn creates_scales_updates_and_removes() {
+    let mut host = Host::swarm();
+    host.ask(ControlRequest::CreateService { spec: Box::new(web(3)) }).unwrap();
+    assert_eq!(host.told.tasks.len(), 3, "{:?}", host.plane.tables());
+    assert!(host.told.tasks.values().all(|it| it.task.attachments.len() == 1));
+    host.report(TaskState::Running);
+    assert_eq!(get(&mut host).status.running, 3);
+    assert_eq!(host.told.services.values().next().unwrap().backends.len(), 3);
+
+    let view = get(&mut host);
+    let spec = Box::new(web(10));
+    let (service, version) = (view.service.id, view.service.meta.version);
+    host.ask(ControlRequest::UpdateService { service, version, spec, rollback: Rollback::No }).unwrap();
+    host.report(TaskState::Running);
+    assert_eq!(host.running(), 10);
+
+    let mut spec = Box::new(web(10));
+    spec.task.container.image = "reg.example/web:2".to_owned();
+    spec.update.parallelism = 4;
+    let version = get(&mut host).service.meta.version;
+    host.ask(ControlRequest::UpdateService { service, version, spec, rollback: Rollback::No }).unwrap();
+    for _ in 0..8 {
+        host.report(TaskState::Running);
+        host.pass(Duration::from_millis(100));
+    }
+    let second = |it: &&std::sync::Arc<shoal_proto::model::Task>| it.spec.container.image.ends_with(":2");
+    let tasks = host.plane.tables().tasks();
+    assert_eq!(tasks.filter(second).filter(|task| task.status.state == TaskState::Running).count(), 10);
+    host.pass(Duration::from_secs(6));
+    assert_eq!(get(&mut host).service.update_status.unwrap().message, "update completed");
+
+    host.ask(ControlRequest::RemoveService { reference: "web".to_owned() }).unwrap();
+    host.report(TaskState::Running);
+    assert_eq!(host.plane.tables().tasks().count(), 0);
+    assert!(host.told.tasks.is_empty() && host.told.services.is_empty());
+}
+
+#[test]
+fn refuses_what_is_wrong_and_says_all_of_it() {
+    let mut host = Host::swarm();
+    let mut spec = web(1);
+    spec.task.resources.limits.nano_cpus = -1;
+    spec.task.placement.constraints.push("node.role=manager".to_owned());
+    spec.name = "-".to_owned();
+    let error = host.ask(ControlRequest::CreateService { spec: Box::new(spec) }).unwrap_err();
+    assert_eq!(error.kind, ControlErrorKind::Invalid);
+    for part in ["name must be valid", "invalid cpu value -0.000000001", "'node.role=manager' has no operator"] {
+        assert!(error.message.contains(part), "{}", error.message);
+    }
+    host.ask(ControlRequest::CreateService { spec: Box::new(web(1)) }).unwrap();
+    let mut other = web(1);
+    other.name = "other".to_owned();
+    let error = host.ask(ControlRequest::CreateService { spec: Box::new(other) }).unwrap_err();
+    let id = get(&mut host).service.id;
+    assert_eq!(error.message, format!("port '8080' is already in use by service 'web' ({id}) as an ingress port"));
+    let error = host.ask(ControlRequest::CreateService { spec: Box::new(web(1)) }).unwrap_err();
+    assert_eq!(error.kind, ControlErrorKind::Conflict);
+    let version = shoal_proto::model::Version(1);
+    let spec = Box::new(web(2));
+    let update = ControlRequest::UpdateService { service: id, version, spec, rollback: Rollback::No };
+    assert_eq!(host.ask(update).unwrap_err().kind, ControlErrorKind::OutOfSequence);
+}
+
+#[test]
+fn a_restarted_manager_has_what_it_had() {
+    let mut host = Host::swarm();
+    host.ask(ControlRequest::CreateService { spec: Box::new(web(3)) }).unwrap();
+    host.report(TaskState::Running);
+    let (digest, index) = (host.plane.tables().digest(), host.plane.tables().index());
+    let mut again = Host::start(host.disk.clone(), 2);
+    again.now = host.now;
+    for _ in 0..40 {
+        again.now = again.now + Duration::from_millis(50);
+        again.input(Input::Tick);
+        if again.plane.tables().index() == index {
+            assert_eq!(again.plane.tables().digest(), digest);
+        }
+        if again.plane.is_leader() {
+            break;
+        }
+    }
+    assert!(again.plane.is_leader());
+    again.open();
+    assert_eq!(again.told.tasks.len(), 3);
+    assert_eq!(again.running(), 3);
+    let told = again.told.tasks.values().all(|it| it.task.desired == TaskState::Running);
+    assert!(told, "a restart changes nothing");
+}
+
+#[test]
+fn refuses_a_snapshot_that_is_none() {
+    let bytes = bytes::Bytes::from_static(b"nonsense");
+    let disk = Restored { snapshot: Some(SnapshotRecord { index: 3, term: 1, bytes }), ..Restored::default() };
+    assert!(ControlPlane::new(PlaneConfig::new(1, node(), [1; 4]), disk).is_err());
+}
