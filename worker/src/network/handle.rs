@@ -93,7 +93,7 @@ impl Networks {
         self.ask(|reply| Command::SetServices(services, reply)).await
     }
 
-    /// Removes everything of this daemon: for leaving the swarm.
+    /// Removes everything of this daemon: for leaving the swarm. Nothing but dropping the handle may follow.
     ///
     /// # Errors
     /// Fails when the kernel refuses.

@@ -11,7 +11,7 @@ mod start;
 
 pub(super) use start::start;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 
 use shoal_proto::model::{Cidr, NetworkId};
@@ -55,6 +55,8 @@ pub(super) struct Actor {
     held_ports: HashMap<String, Vec<HeldPort>>,
     /// What the kernel was told; of a network without entry it is unknown, because telling it failed half-way.
     peers: BTreeMap<NetworkId, PeerTable>,
+    /// What other daemons of this very host have on networks: reached without a tunnel.
+    beside: BTreeMap<NetworkId, BTreeSet<IpAddr>>,
     rules: rules::KnownRules,
 }
 

@@ -1,5 +1,6 @@
 //! Overlay networks of this host, and what other hosts have on them.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use shoal_proto::model::NetworkId;
@@ -55,9 +56,14 @@ impl Actor {
         };
         let local: Vec<IpAddr> = self.local_addresses(id).chain(network.wish.node_address).collect();
         let mut new = PeerTable::new();
-        for peer in peers.iter().filter(|peer| peer.host != self.config.data_path_addr) {
+        let mut beside = BTreeSet::new();
+        for peer in peers {
             for address in &peer.addresses {
                 ipv4("peer address", *address)?;
+                if peer.host == self.config.data_path_addr {
+                    beside.insert(*address);
+                    continue;
+                }
                 // An address that has just become a task's here is no longer that peer's.
                 if !local.contains(address) {
                     new.insert(*address, peer.host);
@@ -67,9 +73,9 @@ impl Actor {
         // Unknown until it is done: a plan cut off leaves some of each.
         self.peers.remove(&id);
         self.executor.perform(&peer_plan(&network, &old, &new))?;
-        let gone: Vec<IpAddr> = old.into_keys().filter(|address| !new.contains_key(address)).collect();
         self.peers.insert(id, new);
-        self.forget_connections(gone);
+        let was_beside = self.beside.insert(id, beside).unwrap_or_default();
+        self.forget_connections(old.into_keys().chain(was_beside));
         Ok(())
     }
 
@@ -105,6 +111,7 @@ impl Actor {
         self.executor.perform(&network_removal(known))?;
         self.networks.remove(&known.wish.id);
         self.peers.remove(&known.wish.id);
+        self.beside.remove(&known.wish.id);
         self.files.save(&self.state())
     }
 

@@ -75,6 +75,7 @@ impl Actor {
             gone.remove(&interface.address.address);
         }
         gone.retain(|address| !self.peers.values().any(|peers| peers.contains_key(address)));
+        gone.retain(|address| !self.beside.values().any(|others| others.contains(address)));
         if !gone.is_empty() {
             self.executor.forget_connections(gone);
         }
@@ -91,7 +92,10 @@ impl Actor {
         let mut transaction = HostRules::default().whole(&self.tag.table());
         // The first two changes remove the table whether it is there or not.
         transaction.changes.truncate(2);
-        self.executor.perform(&NetworkPlan::on_host([Step::Firewall(transaction)]))
+        self.executor.perform(&NetworkPlan::on_host([Step::Firewall(transaction)]))?;
+        // Nothing is wished any more, so nothing is verified.
+        self.rules = KnownRules::default();
+        Ok(())
     }
 
     fn try_verify_rules(&mut self) -> Result<(), NetworkError> {

@@ -72,6 +72,7 @@ impl Actor {
             files,
             held_ports: HashMap::new(),
             peers: BTreeMap::new(),
+            beside: BTreeMap::new(),
             rules: KnownRules::default(),
             config,
         };
