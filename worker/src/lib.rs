@@ -19,6 +19,8 @@ pub mod network;
 mod session;
 mod state;
 mod swarm;
+#[cfg(test)]
+mod testing;
 pub mod volumes;
 mod worker;
 

@@ -148,7 +148,7 @@ impl WorkerCore {
         let Some(id) = task_of(&input) else { return };
         let Some(machine) = self.tasks.get_mut(&id) else { return };
         turn.touched.insert(id);
-        let served = machine.serves();
+        let (served, error) = (machine.serves(), machine.status.error.clone());
         match input {
             Input::EndpointReady { endpoint, .. } if machine.finish(Operation::CreateEndpoint) => {
                 machine.set_endpoint(endpoint);
@@ -184,6 +184,9 @@ impl WorkerCore {
             _ => {}
         }
         turn.services_changed |= served != machine.serves();
+        if error != machine.status.error && !machine.withdrawn {
+            self.outbox.changed(id);
+        }
     }
 
     fn assign(&mut self, diff: AssignmentDiff, turn: &mut Turn) {
@@ -247,8 +250,8 @@ impl WorkerCore {
     fn image_ready(&mut self, pull: PullId, image: &str, turn: &mut Turn) {
         for id in self.images.ended(pull) {
             if let Some(machine) = self.tasks.get_mut(&id) {
+                // Failures stay counted: what failed before may be what comes next.
                 machine.image = ImageFact::Ready(image.to_owned());
-                machine.retry.succeeded();
                 turn.touched.insert(id);
             }
         }
@@ -259,6 +262,7 @@ impl WorkerCore {
             if let Some(machine) = self.tasks.get_mut(&id) {
                 machine.image = ImageFact::Unknown;
                 machine.note_failure(failure, turn.now, &self.config.limits);
+                self.outbox.changed(id);
                 turn.touched.insert(id);
             }
         }

@@ -216,6 +216,10 @@ impl TaskMachine {
             return false;
         }
         self.operation = None;
+        if operation == Operation::CreateContainer {
+            // It may be the image that is gone.
+            self.image = ImageFact::Unknown;
+        }
         if operation == Operation::StartContainer && self.container == ContainerFact::Created {
             // What is left of it can't be started again.
             self.container = ContainerFact::Spoilt;
@@ -231,6 +235,17 @@ impl TaskMachine {
         if self.is_wanted() && hopeless {
             self.condemned = Some(failure.message.clone());
             self.retry.succeeded();
+        } else if self.is_wanted() {
+            // Seen by people while it is tried again.
+            self.status.error.clone_from(&failure.message);
+        }
+    }
+
+    /// The step that failed before has succeeded.
+    pub(crate) fn succeeded(&mut self) {
+        self.retry.succeeded();
+        if !self.status.state.is_terminal() {
+            self.status.error.clear();
         }
     }
 
@@ -239,7 +254,7 @@ impl TaskMachine {
         let finished = self.operation == Some(operation);
         if finished {
             self.operation = None;
-            self.retry.succeeded();
+            self.succeeded();
         }
         finished
     }

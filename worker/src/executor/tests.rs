@@ -1,7 +1,6 @@
 //! The driver and its session against a manager of the test's own, with fakes of images, networks and containers.
 
 mod fakes;
-mod manager;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +9,10 @@ use shoal_proto::model::{AssignmentSet, Role, TaskState};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use self::fakes::{FakeContainers, FakeEndpoints, FakeImages, Life, node, task, task_id};
-use self::manager::{FakeManager, Leading, Plain};
+use self::fakes::{FakeContainers, FakeEndpoints, FakeImages, Life, node, task};
 use super::{Driver, DriverHandle, DriverParts, Hands};
 use crate::state::StateFiles;
+use crate::testing::{FakeManager, Leading, Plain, task_id};
 use crate::{SwarmSession, WorkerEvent};
 
 /// A host: what outlives the process.

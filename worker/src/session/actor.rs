@@ -60,8 +60,12 @@ impl Session {
                     tracing::info!(manager = %address, "session with the leader");
                     backoff.succeeded();
                     redirects = 0;
-                    self.candidates.stay();
-                    self.serve(stream).await
+                    let end = self.serve(stream).await;
+                    // Who fell silent may be cut off: another is asked first. Who spoke knows where the leader is.
+                    if !matches!(end, SessionEnd::Silent) {
+                        self.candidates.stay();
+                    }
+                    end
                 }
                 Err(end) => end,
             };

@@ -15,13 +15,10 @@ use shoal_worker_core::{AdoptedState, ContainerExit, EndpointInfo, EndpointPlan,
 use tokio::sync::{mpsc, watch};
 
 use crate::executor::contract::{Containers, Creation, Endpoints, Found, Images, StandingEndpoint, Started};
+use crate::testing::task_id;
 
 pub(super) fn node() -> NodeId {
     NodeId::from_random(1)
-}
-
-pub(super) fn task_id(n: u128) -> TaskId {
-    TaskId::from_random(n)
 }
 
 /// A task of image web:1; those of odd number on the host's network, the others on the bridge.

@@ -1,5 +1,6 @@
 //! A manager that the test plays: it hands each session out, and says what the test has it say.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +9,7 @@ use shoal_proto::grpc::dispatcher_server::{Dispatcher, DispatcherServer};
 use shoal_proto::grpc::manager_frame::Kind as ToWorker;
 use shoal_proto::grpc::worker_frame::Kind as FromWorker;
 use shoal_proto::grpc::{Assignments, Cluster, HeartbeatReply, ManagerFrame, Welcome, WorkerFrame};
-use shoal_proto::model::{AssignmentSet, NodeDescription, Revision, TaskReport, TaskState, TaskStatus};
+use shoal_proto::model::{AssignmentSet, Id, NodeDescription, Revision, TaskId, TaskReport, TaskState, TaskStatus};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,11 +17,14 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::fakes::task_id;
+/// Task number `n`.
+pub(crate) fn task_id(n: u128) -> TaskId {
+    TaskId::from_random(n)
+}
 
 /// Connections without certificates.
 #[derive(Debug)]
-pub(super) struct Plain;
+pub(crate) struct Plain;
 
 #[async_trait::async_trait]
 impl crate::Connect for Plain {
@@ -29,7 +33,9 @@ impl crate::Connect for Plain {
     }
 }
 
-pub(super) struct FakeManager {
+/// A manager that the test plays.
+#[derive(Debug)]
+pub(crate) struct FakeManager {
     address: String,
     leader: Arc<Mutex<Option<String>>>,
     sessions: mpsc::Receiver<Leading>,
@@ -37,14 +43,15 @@ pub(super) struct FakeManager {
 }
 
 /// One session, seen from the leader.
-pub(super) struct Leading {
+#[derive(Debug)]
+pub(crate) struct Leading {
     frames: Streaming<WorkerFrame>,
     answers: mpsc::Sender<Result<ManagerFrame, Status>>,
     known: AssignmentSet,
     revision: Revision,
     silent: bool,
     applied: u64,
-    statuses: std::collections::BTreeMap<shoal_proto::model::TaskId, TaskStatus>,
+    statuses: BTreeMap<TaskId, TaskStatus>,
 }
 
 struct Service {
@@ -79,7 +86,7 @@ impl Dispatcher for Service {
 }
 
 impl FakeManager {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let leader: Arc<Mutex<Option<String>>> = Arc::default();
@@ -92,28 +99,28 @@ impl FakeManager {
         Self { address, leader, sessions, serving }
     }
 
-    pub(super) fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.address.clone()
     }
 
     /// Names another leader to whoever asks, or leads itself.
-    pub(super) fn redirect(&self, leader: Option<String>) {
+    pub(crate) fn redirect(&self, leader: Option<String>) {
         *self.leader.lock().unwrap() = leader;
     }
 
     /// The next session, registered and welcomed.
-    pub(super) async fn session(&mut self) -> Leading {
+    pub(crate) async fn session(&mut self) -> Leading {
         let mut leading = self.sessions.recv().await.unwrap();
         let Some(FromWorker::Register(register)) = leading.frames.message().await.unwrap().unwrap().kind else {
             panic!("the first frame is no registration");
         };
         codec::decode::<NodeDescription>(&register.description).unwrap();
-        assert_eq!(register.data_path_address, "10.0.0.1");
+        register.data_path_address.parse::<std::net::IpAddr>().unwrap();
         leading.answer(ToWorker::Welcome(Welcome { session_id: "s".into(), heartbeat_ms: 60 })).await;
         leading
     }
 
-    pub(super) async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         self.serving.abort();
         let _stopped = (&mut self.serving).await;
     }
@@ -121,29 +128,29 @@ impl FakeManager {
 
 impl Leading {
     /// Tells the difference between what was told and this.
-    pub(super) async fn tell(&mut self, set: &AssignmentSet) {
+    pub(crate) async fn tell(&mut self, set: &AssignmentSet) {
         let diff = self.known.difference(set, self.revision);
         self.revision = diff.result;
         self.known = set.clone();
         self.answer(ToWorker::Assignments(Assignments { diff: codec::encode(&diff).unwrap().into() })).await;
     }
 
-    pub(super) async fn tell_cluster(&mut self, managers: &[String], role: &str, root: &str) {
+    pub(crate) async fn tell_cluster(&mut self, managers: &[String], role: &str, root: &str) {
         let cluster = Cluster { managers: managers.to_vec(), role: role.into(), root_pem: root.into() };
         self.answer(ToWorker::Cluster(cluster)).await;
     }
 
-    pub(super) fn skip_a_revision(&mut self) {
+    pub(crate) fn skip_a_revision(&mut self) {
         self.revision = Revision(self.revision.0 + 1);
     }
 
     /// Neither answers nor closes.
-    pub(super) fn fall_silent(&mut self) {
+    pub(crate) fn fall_silent(&mut self) {
         self.silent = true;
     }
 
     /// Hears the worker until a task is reported in this state.
-    pub(super) async fn until(&mut self, n: u128, state: TaskState) -> TaskStatus {
+    pub(crate) async fn until(&mut self, n: u128, state: TaskState) -> TaskStatus {
         loop {
             if let Some(status) = self.statuses.get(&task_id(n)).filter(|status| status.state == state) {
                 return status.clone();
@@ -153,7 +160,7 @@ impl Leading {
     }
 
     /// Hears the worker until it shows this revision.
-    pub(super) async fn until_applied(&mut self, revision: u64) {
+    pub(crate) async fn until_applied(&mut self, revision: u64) {
         while self.applied < revision {
             self.hear().await;
         }
