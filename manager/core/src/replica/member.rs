@@ -191,6 +191,16 @@ impl Replica {
         if number > self.persisted && number <= self.unpersisted {
             self.persisted = number;
             self.node.on_persist_ready(number);
+            self.advance_applied();
+        }
+    }
+
+    /// Tells the consensus how far the tables are. A snapshot is in the tables before it is durable, and counts as applied
+    /// only when it is.
+    fn advance_applied(&mut self) {
+        let applied = self.applied.min(self.node.raft.raft_log.persisted);
+        if applied > self.node.raft.raft_log.applied {
+            self.node.advance_apply_to(applied);
         }
     }
 
@@ -331,7 +341,7 @@ impl Replica {
             let number = ready.number();
             let durable = self.perform(&mut ready, &mut effects);
             self.node.advance_append_async(ready);
-            self.node.advance_apply_to(self.applied);
+            self.advance_applied();
             if durable {
                 self.persisted(number);
             }
@@ -403,6 +413,8 @@ impl Replica {
         };
         if let Some(conf_state) = applied {
             self.node.mut_store().set_conf_state(conf_state);
+            // A new member refuses a snapshot that does not name it.
+            self.node.mut_store().offer_snapshot(None);
         }
     }
 }
