@@ -143,6 +143,7 @@ impl Driver {
                 }
                 inputs.push(opened);
             }
+            Message::Sender(member) => self.peers.learn(member),
             Message::CertificateRole { node, reply } => {
                 // Fails only when the caller waits no longer.
                 let _ = reply.send(self.core.tables().certificate_role(node));
@@ -174,7 +175,12 @@ impl Driver {
                 }
             }
             let now = self.state.clock.now();
-            for output in self.core.handle_all(now, inputs) {
+            let outputs = self.core.handle_all(now, inputs);
+            // Before the rest, so that a message to a new member finds it.
+            if let Some(members) = outputs.iter().rev().find_map(members_of) {
+                self.set_members(members.to_vec());
+            }
+            for output in outputs {
                 self.perform(output)?;
             }
             if std::mem::take(&mut self.state.news) {
@@ -219,7 +225,7 @@ impl Driver {
                 self.leadership.send_replace(leadership);
                 self.state.news = true;
             }
-            Output::Members(members) => self.set_members(members),
+            Output::Members(_) => {}
             Output::Changed(changes) => self.publish(changes),
         }
         Ok(())
@@ -233,9 +239,7 @@ impl Driver {
     }
 
     fn set_members(&mut self, members: Vec<Member>) {
-        let own = self.core.config().raft_id;
-        let others = members.iter().filter(|member| member.raft_id != own);
-        self.peers.set_members(&others.map(|member| (member.raft_id, member.address.clone())).collect());
+        self.peers.set_members(&members);
         self.view.send_modify(|view| {
             view.reachable.retain(|raft_id| members.iter().any(|member| member.raft_id == *raft_id));
             view.members = members;
@@ -294,6 +298,13 @@ impl Driver {
     fn is_member(&self) -> bool {
         let own = self.core.config().raft_id;
         self.view.borrow().members.iter().any(|member| member.raft_id == own)
+    }
+}
+
+fn members_of(output: &Output) -> Option<&[Member]> {
+    match output {
+        Output::Members(members) => Some(members),
+        _ => None,
     }
 }
 

@@ -15,6 +15,7 @@ mod session;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shoal_manager_core::Leadership;
 use shoal_proto::grpc::certificate_authority_server::CertificateAuthorityServer;
 use shoal_proto::grpc::control_server::ControlServer;
 use shoal_proto::grpc::dispatcher_server::DispatcherServer;
@@ -34,7 +35,8 @@ use crate::ca::Identity;
 use crate::handle::ManagerHandle;
 use crate::leader::FORWARDED;
 use crate::limits::{
-    DRAIN_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, MESSAGE_BYTES, STREAM_WINDOW_BYTES, WORKER_MESSAGE_BYTES,
+    DRAIN_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, LEADER_WAIT, MESSAGE_BYTES, STREAM_WINDOW_BYTES,
+    WORKER_MESSAGE_BYTES,
 };
 use crate::tls::NodeTls;
 use caller::Caller;
@@ -133,15 +135,19 @@ impl Services {
         status
     }
 
-    /// Where to carry a call that is the leader's: `None` when this manager leads.
-    fn leader_for<T>(&self, request: &Request<T>) -> Result<Option<String>, Status> {
-        let view = self.manager.view();
-        if view.is_leader() {
-            return Ok(None);
-        }
-        match view.leader_address() {
-            Some(leader) if !request.metadata().contains_key(FORWARDED) => Ok(Some(leader.to_owned())),
-            leader => Err(not_leader(leader)),
+    /// Where to carry a call that is the leader's: `None` when this manager leads. Waits for an election to end.
+    async fn leader_for<T>(&self, request: &Request<T>) -> Result<Option<String>, Status> {
+        let carried = request.metadata().contains_key(FORWARDED);
+        let mut leadership = self.manager.leadership();
+        let is_known = |leadership: &Leadership| !matches!(leadership, Leadership::Follower { leader: None });
+        let known = match timeout(LEADER_WAIT, leadership.wait_for(is_known)).await {
+            Ok(Ok(known)) => known.clone(),
+            Ok(Err(_)) | Err(_) => return Err(not_leader(None)),
+        };
+        match known {
+            Leadership::Leader => Ok(None),
+            Leadership::Follower { leader: Some(leader) } if !carried => Ok(Some(leader.address)),
+            Leadership::Follower { leader } => Err(not_leader(leader.as_ref().map(|leader| &*leader.address))),
         }
     }
 }

@@ -131,3 +131,6 @@ pub const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Between two rounds of looking.
 pub const JOIN_RETRY: Duration = Duration::from_millis(500);
+
+/// How long a call that is the leader's waits for an election to end: several elections.
+pub const LEADER_WAIT: Duration = Duration::from_secs(3);

@@ -10,7 +10,7 @@ mod peer;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use shoal_manager_core::SnapshotOutcome;
+use shoal_manager_core::{Member, SnapshotOutcome};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -41,11 +41,14 @@ pub(crate) struct OutgoingSnapshot {
 /// The other managers, by their numbers in the consensus.
 #[derive(Debug)]
 pub(crate) struct Peers {
+    own: Member,
     connector: ManagerConnector,
     /// Where the actors run: not on the driver's thread, whose disk they should not wait for.
     runtime: Handle,
     events: mpsc::Sender<PeerEvent>,
     peers: BTreeMap<u64, PeerHandle>,
+    /// Who called before the log told of them, and from where.
+    learned: BTreeMap<u64, String>,
 }
 
 #[derive(Debug)]
@@ -57,19 +60,39 @@ struct PeerHandle {
 }
 
 impl Peers {
-    pub(crate) fn new(connector: ManagerConnector, runtime: Handle, events: mpsc::Sender<PeerEvent>) -> Self {
-        Self { connector, runtime, events, peers: BTreeMap::new() }
+    pub(crate) fn new(
+        own: Member,
+        connector: ManagerConnector,
+        runtime: Handle,
+        events: mpsc::Sender<PeerEvent>,
+    ) -> Self {
+        Self { own, connector, runtime, events, peers: BTreeMap::new(), learned: BTreeMap::new() }
     }
 
-    /// Makes the peers those of `members` (number, host:port): new ones are connected to, changed ones anew, the others
-    /// are let go.
-    pub(crate) fn set_members(&mut self, members: &BTreeMap<u64, String>) {
-        self.peers.retain(|id, peer| members.get(id) == Some(&peer.address));
-        for (id, address) in members {
-            if !self.peers.contains_key(id) {
-                let peer = self.start(*id, address);
-                self.peers.insert(*id, peer);
-            }
+    /// Makes the peers those of `members`: new ones are connected to, changed ones anew, the others are let go.
+    pub(crate) fn set_members(&mut self, members: &[Member]) {
+        self.learned.retain(|id, _| !members.iter().any(|member| member.raft_id == *id));
+        let others = members.iter().filter(|member| member.raft_id != self.own.raft_id);
+        let mut wanted: BTreeMap<u64, String> = others.map(|member| (member.raft_id, member.address.clone())).collect();
+        wanted.extend(self.learned.iter().map(|(id, address)| (*id, address.clone())));
+        self.peers.retain(|id, peer| wanted.get(id) == Some(&peer.address));
+        for (id, address) in wanted {
+            self.connect(id, address);
+        }
+    }
+
+    /// Takes note of a peer that called. Only a member that has not caught up learns from it: the log knows the others.
+    pub(crate) fn learn(&mut self, sender: Member) {
+        if sender.raft_id != self.own.raft_id && !self.peers.contains_key(&sender.raft_id) {
+            self.learned.insert(sender.raft_id, sender.address.clone());
+            self.connect(sender.raft_id, sender.address);
+        }
+    }
+
+    fn connect(&mut self, id: u64, address: String) {
+        if !self.peers.contains_key(&id) {
+            let peer = self.start(id, &address);
+            self.peers.insert(id, peer);
         }
     }
 
@@ -94,6 +117,7 @@ impl Peers {
         let peer = Peer {
             id,
             address: address.to_owned(),
+            own: self.own.clone(),
             connector: self.connector.clone(),
             messages: message_queue,
             events: self.events.clone(),

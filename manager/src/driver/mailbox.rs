@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shoal_manager_core::{Answer, CloseReason, Input, NewSwarm, RequestId};
+use shoal_manager_core::{Answer, CloseReason, Input, Member, NewSwarm, RequestId};
 use shoal_proto::model::{AssignmentDiff, Availability, ControlError, ControlErrorKind, ControlRequest, NodeId, Role};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -26,6 +26,8 @@ pub(crate) enum Message {
         opened: Input,
         events: mpsc::Sender<SessionEvent>,
     },
+    /// A peer has called.
+    Sender(Member),
     /// The role that a node's certificate should have now; `None` for a node that is not of the swarm.
     CertificateRole { node: NodeId, reply: oneshot::Sender<Option<Role>> },
     /// Hand over leadership, then end.

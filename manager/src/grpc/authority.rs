@@ -27,7 +27,7 @@ impl CertificateAuthority for Services {
     async fn issue(&self, request: Request<IssueRequest>) -> Result<Response<IssueReply>, Status> {
         let longest = deadline(&request, REQUEST_TIMEOUT);
         within(longest, async {
-            let leader = self.leader_for(&request)?;
+            let leader = self.leader_for(&request).await?;
             let holder = if request.get_ref().token.is_empty() { Some(self.holder(&request)?) } else { None };
             let remote = super::Caller::of(&request)?.remote;
             let mut asked = request.into_inner();

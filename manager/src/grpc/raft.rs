@@ -21,10 +21,13 @@ use crate::limits::{DIAL_BACK_TIMEOUT, REQUEST_TIMEOUT, SNAPSHOT_BYTES, SNAPSHOT
 #[async_trait]
 impl Raft for Services {
     async fn deliver(&self, request: Request<Streaming<RaftBatch>>) -> Result<Response<RaftDone>, Status> {
-        self.manager(&request)?;
+        let (caller, _) = self.manager(&request)?;
         let mut batches = request.into_inner();
         let receive = async {
             while let Some(batch) = batches.message().await? {
+                if let Some(sender) = batch.sender {
+                    self.learn(sender, caller).await?;
+                }
                 let inputs = batch.messages.into_iter();
                 let inputs = inputs.map(|message| Input::RaftMessage { message, snapshot: None }).collect();
                 self.feed(inputs).await?;
@@ -55,7 +58,7 @@ impl Raft for Services {
         let longest = deadline(&request, REQUEST_TIMEOUT);
         within(longest, async {
             let carried = request.metadata().contains_key(FORWARDED);
-            let leader = self.leader_for(&request)?;
+            let leader = self.leader_for(&request).await?;
             let mut asked = request.into_inner();
             let node = subject(&asked.node_id, caller, carried)?;
             asked.address = reachable_address(&asked.address, from.remote.ip())?;
@@ -78,7 +81,7 @@ impl Raft for Services {
         self.manager(&request)?;
         let longest = deadline(&request, REQUEST_TIMEOUT);
         within(longest, async {
-            let leader = self.leader_for(&request)?;
+            let leader = self.leader_for(&request).await?;
             let asked = request.into_inner();
             let node = parse_node(&asked.node_id)?;
             if let Some(leader) = leader {
@@ -100,6 +103,13 @@ impl Services {
         self.manager.mailbox().send(Message::Inputs(inputs)).await.map_err(stopped)
     }
 
+    async fn learn(&self, sender: RaftMember, caller: NodeId) -> Result<(), Status> {
+        let node = subject(&sender.node_id, caller, false)?;
+        let member = Member { raft_id: sender.raft_id, node, address: sender.address };
+        let stopped = |_| Status::unavailable("this manager has stopped");
+        self.manager.mailbox().send(Message::Sender(member)).await.map_err(stopped)
+    }
+
     /// A member that nobody reaches would cost the others their quorum, so it is called before it is one.
     async fn dial_back(&self, node: NodeId, address: &str) -> Result<(), Status> {
         let unreachable = |reason: String| {
@@ -117,13 +127,13 @@ impl Services {
     }
 }
 
-/// Who is to join: the caller itself, unless a manager carries the request.
+/// Who speaks: the caller itself, unless a manager carries the request.
 fn subject(named: &str, caller: NodeId, carried: bool) -> Result<NodeId, Status> {
     let named = parse_node(named)?;
     if named == caller || carried {
         Ok(named)
     } else {
-        Err(Status::permission_denied(format!("node {caller} can't join as node {named}")))
+        Err(Status::permission_denied(format!("node {caller} can't speak for node {named}")))
     }
 }
 

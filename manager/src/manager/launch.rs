@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use shoal_manager_core::{ControlPlane, Leadership, PlaneConfig, Restored};
+use shoal_manager_core::{ControlPlane, Leadership, Member, PlaneConfig, Restored};
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Manager, ManagerEnd, ManagerError};
+use super::{Manager, ManagerEnd, ManagerError, advertised};
 use crate::config::ManagerConfig;
 use crate::driver::{Driver, DriverEnd, DriverState, Mailbox, View};
 use crate::grpc::Door;
@@ -32,6 +32,7 @@ pub(super) struct Parts {
 
 pub(super) fn launch(config: &ManagerConfig, parts: Parts) -> Result<Manager, ManagerError> {
     let Parts { log, restored, member, door, address, stop } = parts;
+    let own = Member { raft_id: member.raft_id, node: config.node, address: advertised(config, address) };
     let core = ControlPlane::new(PlaneConfig::new(member.raft_id, config.node, rand::random()), restored)?;
     let connector = ManagerConnector::new(&config.tls.client);
     let (sender, inbox) = mpsc::channel(INBOX);
@@ -53,7 +54,7 @@ pub(super) fn launch(config: &ManagerConfig, parts: Parts) -> Result<Manager, Ma
     let driver = Driver {
         core,
         log: Box::new(log),
-        peers: Peers::new(connector, Handle::current(), peer_events),
+        peers: Peers::new(own, connector, Handle::current(), peer_events),
         inbox,
         events,
         view,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use shoal_proto::grpc::RaftBatch;
+use shoal_manager_core::Member;
 use shoal_proto::grpc::raft_client::RaftClient;
+use shoal_proto::grpc::{RaftBatch, RaftMember};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
@@ -17,6 +18,8 @@ use crate::tls::ManagerConnector;
 pub(super) struct Peer {
     pub(super) id: u64,
     pub(super) address: String,
+    /// This manager.
+    pub(super) own: Member,
     pub(super) connector: ManagerConnector,
     pub(super) messages: mpsc::Receiver<Bytes>,
     pub(super) events: mpsc::Sender<PeerEvent>,
@@ -52,7 +55,15 @@ impl Peer {
     async fn deliver(&mut self, mut client: RaftClient<tonic::transport::Channel>) {
         let (batches, stream) = mpsc::channel(BATCHES_IN_FLIGHT);
         let call = client.deliver(ReceiverStream::new(stream));
+        let sender = RaftMember {
+            raft_id: self.own.raft_id,
+            node_id: self.own.node.to_string(),
+            address: self.own.address.clone(),
+        };
         let pump = async {
+            if batches.send(RaftBatch { messages: Vec::new(), sender: Some(sender) }).await.is_err() {
+                return;
+            }
             while let Some(batch) = next_batch(&mut self.messages).await {
                 if batches.send(batch).await.is_err() {
                     return;
@@ -85,7 +96,7 @@ async fn next_batch(queue: &mut mpsc::Receiver<Bytes>) -> Option<RaftBatch> {
         bytes += message.len();
         messages.push(message);
     }
-    Some(RaftBatch { messages })
+    Some(RaftBatch { messages, sender: None })
 }
 
 /// Between half and all of `pause`, so that the managers do not all call a returning one at once.
