@@ -57,6 +57,12 @@ pub enum Failure {
         /// How many.
         held: usize,
     },
+    /// The keeper still looks after containers.
+    #[error("the keeper looks after {held} containers: delete them first")]
+    InUse {
+        /// How many.
+        held: usize,
+    },
     /// The host refused a system call outside a start.
     #[error("{operation}: {}", errno_text(*.errno))]
     System {

@@ -5,12 +5,17 @@
 //! Nothing here is asynchronous and nothing touches a network. All unsafe code lives in `sys`.
 
 pub mod capability;
+mod cgroup;
 pub mod client;
 pub mod defaults;
+mod executor;
 pub mod failure;
+pub mod keeper;
 pub mod limits;
+mod plan;
 pub mod seccomp;
 pub mod signal;
 pub mod spec;
 pub mod state;
+mod sys;
 mod wire;

@@ -22,8 +22,6 @@ pub const CLIENT_QUEUE_BYTES_MAX: usize = 2 * MESSAGE_BYTES_MAX;
 pub const CONTAINERS_MAX: usize = 100_000;
 /// Longest `log` text of one line, as in Docker: a longer line is written in parts, the last one ending in `\n`.
 pub const LOG_LINE_BYTES_MAX: usize = 16 << 10;
-/// Kernel buffer of a container's output pipe. Quiet containers never fill it and talkative ones are read at once.
-pub const OUTPUT_PIPE_BYTES: u32 = 16 << 10;
 /// Bytes queued to one attached client that does not read; beyond this it is detached, the container never waits.
 pub const ATTACH_QUEUE_BYTES_MAX: usize = 1 << 20;
 /// Clients attached to one container at a time.
@@ -40,3 +38,16 @@ pub const SECCOMP_INSTRUCTIONS_MAX: usize = 4096;
 pub const ERROR_DETAIL_BYTES_MAX: usize = 8 << 10;
 /// Longest grace period: a deadline further away than a year is no deadline, and sums must not overflow.
 pub const GRACE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Compiled seccomp programs that the keeper keeps, some 3 KiB each: a host runs few kinds of containers.
+pub const FILTERS_KEPT_MAX: usize = 8;
+/// Bytes read from a container at a time; what a pipe holds.
+pub const OUTPUT_READ_BYTES: usize = 64 << 10;
+/// Reads from one container before others get their turn.
+pub const OUTPUT_READS_MAX: usize = 8;
+/// How long the removal of a cgroup is tried again while the kernel still takes its processes apart.
+pub const CGROUP_REMOVAL_MAX: Duration = Duration::from_secs(10);
+/// Processes parked in cgroups of their own, ready to become containers: more starts at a time than this pay for their
+/// move, but then they share the kernel's wait.
+pub const SPARES_MAX: usize = 3;
+/// How long the keeper may wait for a child to take its task: the child does nothing but read.
+pub const TASK_TIMEOUT: Duration = Duration::from_secs(10);

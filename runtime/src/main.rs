@@ -2,15 +2,30 @@
 
 use std::process::ExitCode;
 
+use shoal_runtime::keeper::{KeepOptions, error_chain, keep};
+
 fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("keep") => match KeepOptions::parse(arguments) {
+            Ok(options) => match keep(&options) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("shoal-runtime: failed to {}", error_chain(&error));
+                    ExitCode::FAILURE
+                }
+            },
+            Err(error) => usage(&error.to_string()),
+        },
         Some("--version") => {
             println!("shoal-runtime {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
-        other => {
-            eprintln!("shoal-runtime: {:?} is no subcommand; there is --version", other.unwrap_or(""));
-            ExitCode::from(2)
-        }
+        other => usage(&format!("{:?} is no subcommand; there are keep and --version", other.unwrap_or(""))),
     }
+}
+
+fn usage(message: &str) -> ExitCode {
+    eprintln!("shoal-runtime: {message}");
+    ExitCode::from(2)
 }

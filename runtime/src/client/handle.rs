@@ -257,12 +257,21 @@ impl Keeper {
         self.shared.subscribers.add()
     }
 
-    /// Ends the keeper, when it holds no container.
+    /// Ends the keeper, when it holds no container. The handle and its clones are of no use afterwards: they would
+    /// start the next one.
     ///
     /// # Errors
     /// When it holds one.
     pub fn shutdown(&self) -> Result<(), KeeperError> {
-        self.done(&Request::Shutdown)
+        let connection = self.shared.connection()?;
+        let close = |closed| self.shared.link.lock().unwrap_or_else(PoisonError::into_inner).closed = closed;
+        // Before the keeper can end: its end must find the handle closed.
+        close(true);
+        let outcome = connection.call(&Request::Shutdown);
+        if outcome.is_err() {
+            close(false);
+        }
+        outcome.map(drop)
     }
 
     fn make(&self, spec: &ContainerSpec, start: bool) -> Result<Created, KeeperError> {
@@ -314,6 +323,7 @@ struct Shared {
 struct Link {
     /// Absent while the keeper is out of reach.
     connection: Option<Arc<Connection>>,
+    /// The keeper was told to end: nobody connects any more.
     closed: bool,
 }
 
@@ -327,7 +337,7 @@ impl Shared {
                 return Ok(Arc::clone(connection));
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if link.closed || left.is_zero() {
                 return Err(KeeperError::Disconnected);
             }
             (link, _) = self.changed.wait_timeout(link, left).unwrap_or_else(PoisonError::into_inner);
@@ -338,7 +348,6 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let link = self.link.get_mut().unwrap_or_else(PoisonError::into_inner);
-        link.closed = true;
         if let Some(connection) = link.connection.take() {
             connection.close();
         }
@@ -396,6 +405,11 @@ fn watch(shared: &Weak<Shared>, first: Reading) {
             {
                 let mut link = shared.link.lock().unwrap_or_else(PoisonError::into_inner);
                 link.connection = None;
+                if link.closed {
+                    shared.changed.notify_all();
+                    shared.subscribers.close();
+                    return;
+                }
             }
             shared.subscribers.publish(&Event::Lagged);
             if let Ok((connection, reader)) = shared.target.open(&shared.subscribers) {

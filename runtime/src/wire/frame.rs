@@ -65,12 +65,20 @@ pub(super) fn encode(kind: Kind, sequence: u32, body: &[u8], descriptors: usize)
 }
 
 impl Frame {
-    /// The bytes to send before (or with) the descriptors.
+    /// The bytes to send with the descriptors of the frame.
     ///
     /// # Errors
     /// When the body is longer than allowed, or there are too many descriptors.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, FrameError> {
-        encode(self.kind, self.sequence, &self.body, self.descriptors.len())
+        self.encode_with(self.descriptors.len())
+    }
+
+    /// The bytes to send with so many descriptors that the frame does not own.
+    ///
+    /// # Errors
+    /// When the body is longer than allowed, or there are too many descriptors.
+    pub(crate) fn encode_with(&self, descriptors: usize) -> Result<Vec<u8>, FrameError> {
+        encode(self.kind, self.sequence, &self.body, descriptors)
     }
 }
 

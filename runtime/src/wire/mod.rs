@@ -7,4 +7,4 @@ mod socket;
 
 pub(crate) use frame::{Decoder, Frame, Kind};
 pub(crate) use message::{Answer, Request, Streams, Welcome};
-pub(crate) use socket::{receive, send_all};
+pub(crate) use socket::{receive, send, send_all};
