@@ -12,11 +12,12 @@ use shoal_api::{
     ServiceUpdateQuery,
 };
 use shoal_proto::model::{
-    ControlRequest, PullCredentials, Rollback, Sensitive, ServiceMode, ServiceView, TaskFilter, TaskState, Version,
+    self, ControlRequest, PublishMode, PullCredentials, Rollback, Sensitive, ServiceId, ServiceMode, ServiceView,
+    TaskFilter, TaskState, Version,
 };
 
+use super::Daemon;
 use super::control::bad_word;
-use super::{Control, Daemon};
 use crate::docker;
 
 #[async_trait]
@@ -93,9 +94,10 @@ impl ServiceBackend for Daemon {
         let filter = task_filter(&filters)?;
         let mut tasks = control.tasks(filter).await?;
         if filters.contains("_up-to-date") {
-            let current = up_to_date(&control).await?;
+            let services: BTreeMap<ServiceId, model::Service> =
+                control.services().await?.into_iter().map(|view| (view.service.id, view.service)).collect();
             let wanted = filters.matches("_up-to-date", |value| matches!(value, "true" | "1"));
-            tasks.retain(|task| (current.get(&task.service) == Some(&task.spec_version)) == wanted);
+            tasks.retain(|task| services.get(&task.service).is_some_and(|service| is_current(task, service)) == wanted);
         }
         let networks = control.networks().await?;
         let shown = tasks.into_iter().map(|task| docker::task(task, &networks));
@@ -181,10 +183,10 @@ fn desired_state(word: &str) -> Result<TaskState, ApiError> {
     })
 }
 
-/// The spec version that each service's tasks should have.
-async fn up_to_date(control: &Control) -> Result<BTreeMap<shoal_proto::model::ServiceId, Version>, ApiError> {
-    let services = control.services().await?;
-    Ok(services.into_iter().map(|view| (view.service.id, view.service.spec_version)).collect())
+/// Whether a task is what its service asks for now. A change of the number of replicas makes no task old.
+fn is_current(task: &model::Task, service: &model::Service) -> bool {
+    let host_ports = || service.spec.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Host);
+    task.spec_version == service.spec_version || (*task.spec == service.spec.task && host_ports().eq(&task.host_ports))
 }
 
 /// Credentials as the workers will show them to the registry.

@@ -29,13 +29,24 @@ impl SystemBackend for Daemon {
 
     async fn version(&self) -> Result<SystemVersion, ApiError> {
         let facts = HostFacts::gather();
-        let component =
-            VersionComponent { name: "Engine".to_owned(), version: VERSION.to_owned(), ..Default::default() };
+        let arch = go_architecture(&facts.machine).to_owned();
+        let detail = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let details = [
+            detail("Os", "linux"),
+            detail("Arch", &arch),
+            detail("KernelVersion", &facts.kernel),
+            detail("Experimental", "false"),
+        ];
+        let component = VersionComponent {
+            name: "Engine".to_owned(),
+            version: VERSION.to_owned(),
+            details: details.into_iter().collect(),
+        };
         Ok(SystemVersion {
             platform: VersionPlatform { name: "Shoal".to_owned() },
             version: VERSION.to_owned(),
             os: "linux".to_owned(),
-            arch: go_architecture(&facts.machine).to_owned(),
+            arch,
             kernel_version: facts.kernel,
             components: vec![component],
             ..SystemVersion::default()
