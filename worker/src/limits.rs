@@ -21,8 +21,9 @@ pub(crate) const PULLS_AT_ONCE: usize = 4;
 pub(crate) const FRAMES_WAITING: usize = 16;
 /// Largest message from the leader: the whole set of some thousand tasks.
 pub(crate) const ASSIGNMENT_BYTES_MAX: usize = 64 << 20;
-/// To connect, register and be welcomed. A leader that is there answers in milliseconds.
-pub(crate) const REGISTER_TIMEOUT: Duration = Duration::from_secs(2);
+/// To connect, register and be welcomed: as long as a leader may be silent before it counts as gone. One that is there
+/// answers in milliseconds, on a crowded host in a second.
+pub(crate) const REGISTER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The first pause after a lost session: a new leader needs about as long.
 pub(crate) const RECONNECT_FIRST: Duration = Duration::from_millis(100);
 /// The longest pause: a manager that is back is noticed within this, and a thousand workers do not flood it.

@@ -148,6 +148,7 @@ impl Parts {
         let events = LocalEvents::new();
         let containers = LocalContainers::open(LocalContainersParts {
             data_root: config.data_root.clone(),
+            exec_root: config.exec_root.clone(),
             keeper,
             images: images.clone(),
             volumes: volumes.clone(),
@@ -220,3 +221,6 @@ impl WorkerHandle {
         answer.await.map_err(|_| WorkerError::Stopped)?
     }
 }
+
+#[cfg(test)]
+mod tests;

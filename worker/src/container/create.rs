@@ -33,7 +33,7 @@ impl Inner {
 
     fn make(&self, id: &str, creation: &Creation) -> Result<(), ContainerError> {
         let image = self.images.inspect(&creation.image)?;
-        let folder = Folder::of(&self.data_root, id);
+        let folder = self.roots.folder(id);
         let planned = self.plan(id, creation, &image, &folder)?;
         self.write_etc_files(creation, &folder, &planned)?;
         folder.save_record(&planned.record)?;
@@ -55,11 +55,13 @@ impl Inner {
         let layers = self.images.layers(image_id)?;
         let context = MountContext { task: creation.task.id, volumes: &self.volumes, layers: &layers };
         let mounts = mounts(&creation.task.spec.container, &image.config.volumes, context)?;
+        let mut rootfs = self.images.prepare_rootfs(id, image_id)?;
+        rootfs.lower.push(self.mountpoints.clone());
         plan(PlanInput {
             id,
             task: &creation.task,
             image,
-            rootfs: self.images.prepare_rootfs(id, image_id)?,
+            rootfs,
             mounts,
             endpoint: creation.endpoint.as_ref(),
             folder,
@@ -74,6 +76,7 @@ impl Inner {
         folder: &Folder,
         planned: &ContainerPlan,
     ) -> Result<(), ContainerError> {
+        fs::create_dir_all(&folder.mounted).map_err(|error| ContainerError::file("create", &folder.mounted, error))?;
         let spec = &creation.task.spec.container;
         let shares_host = creation.endpoint.is_none();
         let name = hostname(&creation.task, &planned.record.id, shares_host, &self.defaults);
@@ -84,7 +87,7 @@ impl Inner {
         };
         let resolvers = resolv_conf(&host_resolvers(shares_host)?, &spec.dns, shares_host);
         for (file, text) in [("hosts", hosts), ("hostname", format!("{name}\n")), ("resolv.conf", resolvers)] {
-            let path = folder.file(file);
+            let path = folder.mounted.join(file);
             fs::write(&path, text).map_err(|error| ContainerError::file("write", path, error))?;
         }
         Ok(())

@@ -210,7 +210,7 @@ impl Monitor {
             HealthStatus::Unhealthy => ("unhealthy", Input::Unhealthy { task }),
             HealthStatus::None | HealthStatus::Starting => return,
         };
-        let marker = Folder::of(&inner.data_root, &self.record.id).file(HEALTHY_MARKER);
+        let marker = inner.roots.folder(&self.record.id).file(HEALTHY_MARKER);
         let marked = match self.health.status {
             HealthStatus::Healthy => File::create(&marker).map(|_file| ()),
             _ => fs::remove_file(&marker).or_else(|error| match error.kind() {

@@ -4,9 +4,9 @@
 //! In: tasks from the executor, questions from the API. Out: exits and health to the core, events to whoever watches.
 //! Leaves to others: the root filesystem's layers (image), network namespaces (network), processes (runtime).
 //!
-//! On disk, below `<data-root>/container/<id>/`: `record.json` (what the container is; written before it is made),
-//! `end.json` (how it ended), `hosts`, `hostname`, `resolv.conf`, and its log. The image store keeps the root filesystem's
-//! folders beside them.
+//! On disk, below `<data-root>/container/<id>/`: `record.json` (one line of what the container is, written before it is
+//! made; one of how it ended) and its log; the image store keeps the root filesystem's folders beside them. Below
+//! `<exec-root>/container/<id>/`: `hosts`, `hostname`, `resolv.conf`.
 //!
 //! Invariants: a container's id is a function of its task, and its record is on disk before the keeper knows it, so that
 //! no crash makes a second one or loses one; a folder without a record is a leftover and is removed.

@@ -10,7 +10,6 @@ use shoal_runtime::client::Events;
 use shoal_runtime::state::{ContainerStatus, Event, ExitStatus};
 use shoal_worker_core::Input;
 
-use super::record::Folder;
 use super::store::{Inner, pid_of};
 use super::{ContainerEnd, ContainerLife};
 use crate::events::now;
@@ -62,7 +61,7 @@ impl Inner {
     fn note_exited(&self, id: &str, end: ContainerEnd) {
         let code = end.code;
         let Some(view) = self.registry.get(id).filter(|view| !view.life.is_over()) else { return };
-        if let Err(error) = Folder::of(&self.data_root, id).save_end(&end) {
+        if let Err(error) = self.roots.folder(id).save_end(&end) {
             tracing::warn!(container = %id, error = &error as &dyn std::error::Error, "how a container ended is not saved");
         }
         self.note_execs_over(id);

@@ -157,7 +157,7 @@ fn etc_mounts(input: &PlanInput<'_>) -> Vec<runtime::Mount> {
     let file = |name: &str| runtime::Mount {
         target: PathBuf::from(format!("/etc/{name}")),
         kind: runtime::MountKind::Bind(runtime::BindMount {
-            source: input.folder.file(name),
+            source: input.folder.mounted.join(name),
             read_only: input.task.spec.container.read_only,
             recursive: true,
             propagation: runtime::Propagation::Rprivate,

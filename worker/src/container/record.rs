@@ -1,13 +1,12 @@
 //! What is remembered of a container: what it is, and how it ended.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use shoal_proto::model::{Labels, PortConfig, Resources, TaskExit, TaskId, Timestamp};
 use shoal_worker_core::ContainerExit;
@@ -176,66 +175,134 @@ impl ContainerEnd {
     }
 }
 
+/// Where containers keep their files.
+#[derive(Debug, Clone)]
+pub(super) struct Roots {
+    /// Survives a restart of the host.
+    pub(super) data: PathBuf,
+    /// Ends with the host's uptime, as containers do; in memory on most hosts.
+    pub(super) exec: PathBuf,
+}
+
 /// The files of one container.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
+    /// Its record, its log, and the image store's folders.
     pub(super) path: PathBuf,
+    /// Files that are mounted into it.
+    pub(super) mounted: PathBuf,
+}
+
+impl Roots {
+    pub(super) fn folder(&self, id: &str) -> Folder {
+        let [path, mounted] = self.folders().map(|folders| folders.join(id));
+        Folder { path, mounted }
+    }
+
+    /// Where all folders are, by root.
+    pub(super) fn folders(&self) -> [PathBuf; 2] {
+        [&self.data, &self.exec].map(|root| root.join("container"))
+    }
 }
 
 impl Folder {
-    /// The folder of a container below the data-root.
-    pub(super) fn of(data_root: &Path, id: &str) -> Self {
-        Self { path: Self::all(data_root).join(id) }
-    }
-
-    /// Where all folders are.
-    pub(super) fn all(data_root: &Path) -> PathBuf {
-        data_root.join("container")
-    }
-
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    pub(super) fn load_record(&self) -> Result<Option<ContainerRecord>, ContainerError> {
-        self.load(RECORD)
+    /// What the container is, and how it ended if it did; `None` when there is no record that can be read.
+    pub(super) fn load(&self) -> Result<Option<(ContainerRecord, Option<ContainerEnd>)>, ContainerError> {
+        let path = self.file(RECORD);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(ContainerError::file("read", path, error)),
+        };
+        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        // A line that is torn is as good as none.
+        let record = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        let end = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        Ok(record.map(|record| (record, end)))
     }
 
-    pub(super) fn load_end(&self) -> Result<Option<ContainerEnd>, ContainerError> {
-        self.load(END)
-    }
-
-    /// Not synced: after a crash of the host the container is gone anyway, and its folder is a leftover.
+    /// Not synced: after a crash of the host the container is gone anyway, and a torn record makes its folder a leftover.
     pub(super) fn save_record(&self, record: &ContainerRecord) -> Result<(), ContainerError> {
-        self.save(RECORD, record)
+        self.append(record, true)
     }
 
-    /// Not synced: how a task ended is the core's to remember.
+    /// Adds how it ended to the record. Not synced: how a task ended is the core's to remember.
     pub(super) fn save_end(&self, end: &ContainerEnd) -> Result<(), ContainerError> {
-        self.save(END, end)
+        self.append(end, false)
     }
 
-    fn load<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ContainerError> {
-        let path = self.file(name);
-        match fs::read(&path) {
-            // One that is torn is as good as none.
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(ContainerError::file("read", path, error)),
-        }
-    }
-
-    fn save<T: Serialize>(&self, name: &str, value: &T) -> Result<(), ContainerError> {
-        let path = self.file(name);
-        let temporary = self.file(&format!("{name}.new"));
+    /// One file and no rename: each new inode costs every start and every removal.
+    fn append(&self, value: &impl Serialize, anew: bool) -> Result<(), ContainerError> {
+        let path = self.file(RECORD);
         let write = || -> io::Result<()> {
-            let bytes = serde_json::to_vec(value)?;
-            File::create(&temporary)?.write_all(&bytes)?;
-            fs::rename(&temporary, &path)
+            let mut line = serde_json::to_vec(value)?;
+            line.push(b'\n');
+            let mut options = OpenOptions::new();
+            if anew {
+                options.write(true).create(true).truncate(true)
+            } else {
+                options.append(true)
+            };
+            options.open(&path)?.write_all(&line)
         };
         write().map_err(|error| ContainerError::file("write", path.clone(), error))
     }
 }
 
 const RECORD: &str = "record.json";
-const END: &str = "end.json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shoal_proto::model::Id;
+
+    #[test]
+    fn a_record_is_whole_or_none() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder { path: root.path().to_owned(), mounted: root.path().to_owned() };
+        assert_eq!(folder.load().unwrap(), None);
+        let record = ContainerRecord {
+            id: "c".into(),
+            name: "web.1.c".into(),
+            task: TaskId::from_random(1),
+            image: "web:1".into(),
+            image_id: "sha256:1".into(),
+            created_at: Timestamp(1),
+            command: vec!["/web".into()],
+            hostname: "c".into(),
+            config: ContainerConfig::default(),
+            tty: false,
+            open_stdin: false,
+            init: false,
+            read_only: false,
+            resources: Resources::default(),
+            capabilities: Default::default(),
+            mounts: Vec::new(),
+            network: NetworkSettings::default(),
+            log: LogSettings::default(),
+            stop_timeout_s: 10,
+        };
+        let end = ContainerEnd {
+            code: 1,
+            signal: None,
+            oom_killed: false,
+            started_at: Timestamp(1),
+            finished_at: Timestamp(2),
+            error: String::new(),
+        };
+        folder.save_record(&record).unwrap();
+        assert_eq!(folder.load().unwrap(), Some((record.clone(), None)));
+        folder.save_end(&end).unwrap();
+        assert_eq!(folder.load().unwrap(), Some((record.clone(), Some(end))));
+        let bytes = fs::read(folder.file(RECORD)).unwrap();
+        for length in 0..bytes.len() {
+            fs::write(folder.file(RECORD), &bytes[..length]).unwrap();
+            let loaded = folder.load().unwrap();
+            assert!(loaded.is_none() || loaded == Some((record.clone(), None)), "{length}");
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! The containers of this host: opening, looking up, and the executor's view of them.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -19,9 +21,9 @@ use tokio::sync::mpsc;
 use super::exec::Execs;
 use super::health::{HealthBook, HealthStatus, was_healthy};
 use super::observer::Observer;
-use super::plan::container_id;
+use super::plan::{ETC_FILES, container_id};
 use super::process::parse_signal;
-use super::record::Folder;
+use super::record::{Folder, Roots};
 use super::registry::Registry;
 use super::{ContainerEnd, ContainerError, ContainerLife, ContainerRecord, ContainerView};
 use crate::events::{LocalEvent, LocalEventKind, LocalEvents, now};
@@ -41,6 +43,7 @@ pub struct LocalContainers {
 #[derive(Debug)]
 pub(crate) struct LocalContainersParts {
     pub(crate) data_root: PathBuf,
+    pub(crate) exec_root: PathBuf,
     pub(crate) keeper: Keeper,
     pub(crate) images: ImageStore,
     pub(crate) volumes: Volumes,
@@ -50,7 +53,9 @@ pub(crate) struct LocalContainersParts {
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) data_root: PathBuf,
+    pub(super) roots: Roots,
+    /// The lowest layer of every container: what is mounted on, so that it need not be made in each.
+    pub(super) mountpoints: PathBuf,
     pub(super) keeper: Keeper,
     pub(super) images: ImageStore,
     pub(super) volumes: Volumes,
@@ -67,12 +72,17 @@ impl LocalContainers {
     /// Reads the records, asks the keeper how the containers are, removes leftovers, and follows the keeper's events
     /// from then on. Blocks.
     pub(crate) fn open(parts: LocalContainersParts) -> Result<Self, ContainerError> {
-        let LocalContainersParts { data_root, keeper, images, volumes, events, defaults } = parts;
-        let folders = Folder::all(&data_root);
-        fs::create_dir_all(&folders).map_err(|error| ContainerError::file("create", &folders, error))?;
+        let LocalContainersParts { data_root, exec_root, keeper, images, volumes, events, defaults } = parts;
+        let mountpoints = data_root.join("worker/mountpoints");
+        make_mountpoints(&mountpoints).map_err(|error| ContainerError::file("create", &mountpoints, error))?;
+        let roots = Roots { data: data_root, exec: exec_root };
+        for folders in roots.folders() {
+            make_private(&folders).map_err(|error| ContainerError::file("create", &folders, error))?;
+        }
         let heard = keeper.subscribe();
         let inner = Arc::new(Inner {
-            data_root,
+            roots,
+            mountpoints,
             keeper,
             images,
             volumes,
@@ -83,12 +93,12 @@ impl LocalContainers {
             health: HealthBook::default(),
             watcher: Mutex::new(None),
         });
-        inner.load(&folders)?;
+        inner.load()?;
         let observer = Observer::new(Arc::downgrade(&inner), heard);
         thread::Builder::new()
             .name("containers".to_owned())
             .spawn(move || observer.run())
-            .map_err(|error| ContainerError::file("start the observer of", &folders, error))?;
+            .map_err(|error| ContainerError::file("start the observer of", &inner.roots.data, error))?;
         let containers = Self { inner };
         containers.resume_monitors()?;
         Ok(containers)
@@ -98,7 +108,7 @@ impl LocalContainers {
     fn resume_monitors(&self) -> Result<(), ContainerError> {
         for view in self.inner.registry.all().into_iter().filter(|view| view.life.is_running()) {
             let id = &view.record.id;
-            self.spawn_monitor(id, was_healthy(&Folder::of(&self.inner.data_root, id)))?;
+            self.spawn_monitor(id, was_healthy(&self.inner.roots.folder(id)))?;
         }
         Ok(())
     }
@@ -177,17 +187,17 @@ impl Containers for LocalContainers {
 
 impl Inner {
     /// Records and the keeper's answers, brought together.
-    fn load(&self, folders: &Path) -> Result<(), ContainerError> {
+    fn load(&self) -> Result<(), ContainerError> {
         let mut kept: HashMap<String, ContainerState> =
             self.keeper.list()?.into_iter().map(|state| (state.id.as_str().to_owned(), state)).collect();
-        let entries = fs::read_dir(folders).map_err(|error| ContainerError::file("list", folders, error))?;
-        for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
-            let folder = Folder::of(&self.data_root, &name);
-            match folder.load_record()? {
-                Some(record) if record.id == name => {
-                    let life = life_of(kept.remove(&name), folder.load_end()?);
-                    if let ContainerLife::Exited(end) = &life {
-                        folder.save_end(end)?;
+        for name in names_in(&self.roots.folders())? {
+            match self.roots.folder(&name).load()? {
+                Some((record, end)) if record.id == name => {
+                    let life = life_of(kept.remove(&name), end.as_ref());
+                    if let ContainerLife::Exited(told) = &life
+                        && end.is_none()
+                    {
+                        self.roots.folder(&name).save_end(told)?;
                     }
                     self.registry.insert(record, life);
                 }
@@ -242,7 +252,7 @@ impl Inner {
             finished_at: now(),
             error: crate::executor::chain(error),
         };
-        if let Err(error) = Folder::of(&self.data_root, id).save_end(&end) {
+        if let Err(error) = self.roots.folder(id).save_end(&end) {
             tracing::warn!(container = %id, error = &error as &dyn std::error::Error, "how a container ended is not saved");
         }
         let not_running =
@@ -294,16 +304,19 @@ impl Inner {
         }
     }
 
-    /// Removes a container's folder; its record goes last but one.
+    /// Removes a container's folders.
     pub(super) fn discard(&self, id: &str) -> Result<(), ContainerError> {
         self.images.remove_rootfs(id)?;
-        let folder = Folder::of(&self.data_root, id).path;
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(ContainerError::file("remove", folder, error))
+        let Folder { path, mounted } = self.roots.folder(id);
+        for folder in [mounted, path] {
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ContainerError::file("remove", folder, error));
+                }
+                _ => {}
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     /// Tells the core, when there is one. Called from the observer's thread: it may wait.
@@ -335,22 +348,49 @@ impl Inner {
     }
 }
 
+/// Names of containers' folders, whole or not.
+fn names_in(folders: &[PathBuf]) -> Result<BTreeSet<String>, ContainerError> {
+    let mut names = BTreeSet::new();
+    for folder in folders {
+        let entries = fs::read_dir(folder).map_err(|error| ContainerError::file("list", folder, error))?;
+        names.extend(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()));
+    }
+    Ok(names)
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn make_mountpoints(folder: &Path) -> io::Result<()> {
+    for name in ["dev", "proc", "sys", "etc"] {
+        DirBuilder::new().recursive(true).mode(0o755).create(folder.join(name))?;
+    }
+    for name in ETC_FILES {
+        OpenOptions::new().create(true).append(true).open(folder.join("etc").join(name))?;
+    }
+    Ok(())
+}
+
 /// A container's id as the keeper takes it.
 pub(super) fn key(id: &str) -> Result<ContainerId, ContainerError> {
     ContainerId::new(id).map_err(|error| ContainerError::NotFound(error.value))
 }
 
 /// How far a container is, by the keeper, else by what was written at its end.
-fn life_of(kept: Option<ContainerState>, end: Option<ContainerEnd>) -> ContainerLife {
+fn life_of(kept: Option<ContainerState>, end: Option<&ContainerEnd>) -> ContainerLife {
     match (kept, end) {
         (Some(state), _) => match state.status {
             ContainerStatus::Created => ContainerLife::Created { pid: pid_of(&state) },
             ContainerStatus::Running { started_at } => {
                 ContainerLife::Running { pid: pid_of(&state), started_at: Timestamp(started_at.as_nanos()) }
             }
-            ContainerStatus::Exited(status) => ContainerLife::Exited(super::observer::end_of(&status)),
+            // What was noted at its end may say more: why it could not be started.
+            ContainerStatus::Exited(status) => {
+                ContainerLife::Exited(end.cloned().unwrap_or_else(|| super::observer::end_of(&status)))
+            }
         },
-        (None, Some(end)) => ContainerLife::Exited(end),
+        (None, Some(end)) => ContainerLife::Exited(end.clone()),
         (None, None) => ContainerLife::Lost,
     }
 }
