@@ -94,6 +94,12 @@ impl ControlPlane {
         self.history.after(index)
     }
 
+    /// The members that vote, in order: the others still catch up. As this member knows it.
+    #[must_use]
+    pub fn voters(&self) -> Vec<u64> {
+        self.replica.voters()
+    }
+
     /// What this plane was started with.
     #[must_use]
     pub fn config(&self) -> &PlaneConfig {

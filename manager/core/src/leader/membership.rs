@@ -137,6 +137,8 @@ impl Reign {
                 self.propose_membership(replica, MembershipChange::AddVoter(raft_id)).map(drop)
             }
             Some(MembershipStep::Remove { raft_id, node }) => self.remove_member(replica, raft_id, node).map(drop),
+            // Who asked for it hears that it is decided, before there is another leader.
+            Some(MembershipStep::Transfer(_)) if !self.pending.is_empty() => Ok(()),
             Some(MembershipStep::Transfer(raft_id)) => {
                 replica.transfer_to(raft_id);
                 Ok(())

@@ -21,7 +21,11 @@ impl ControlPlane {
                 }
             }
             Input::Persisted { number } => self.replica.persisted(number),
-            Input::PeerUnreachable { raft_id } => self.replica.unreachable(raft_id),
+            Input::PeerUnreachable { raft_id } => {
+                // Known at once, so that no other member is let go meanwhile.
+                self.heard.remove(&raft_id);
+                self.replica.unreachable(raft_id);
+            }
             Input::SnapshotSent { raft_id, outcome } => self.replica.snapshot_sent(raft_id, outcome),
             Input::Bootstrap { id, swarm } => self.bootstrap(id, *swarm),
             Input::TransferLeadership => self.transfer(),
