@@ -24,7 +24,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{INPUTS_AT_ONCE, TRANSFER_TIMEOUT};
+use crate::limits::{INPUTS_AT_ONCE, REMOVAL_PATIENCE, TRANSFER_TIMEOUT};
 use crate::log::{LogError, LogStore};
 use crate::transport::{OutgoingSnapshot, PeerEvent, Peers};
 use clock::Clock;
@@ -61,6 +61,10 @@ pub(crate) struct DriverState {
     /// What workers are told of the swarm may have changed.
     news: bool,
     was_member: bool,
+    /// Since when leaders say that this manager is no member, while none leads it.
+    removed_since: Option<Instant>,
+    /// They said so for long enough.
+    removed: bool,
     stop_by: Option<Instant>,
 }
 
@@ -162,6 +166,10 @@ impl Driver {
                 self.set_reachable(raft_id, false);
                 inputs.push(Input::PeerUnreachable { raft_id });
             }
+            PeerEvent::Removed => {
+                let since = *self.state.removed_since.get_or_insert_with(Instant::now);
+                self.state.removed |= since.elapsed() >= REMOVAL_PATIENCE;
+            }
             PeerEvent::SnapshotSent { to: raft_id, outcome } => inputs.push(Input::SnapshotSent { raft_id, outcome }),
         }
     }
@@ -183,6 +191,8 @@ impl Driver {
             for output in outputs {
                 self.perform(output)?;
             }
+            let voters = self.core.voters();
+            self.view.send_if_modified(|view| std::mem::replace(&mut view.voters, voters) != view.voters);
             if std::mem::take(&mut self.state.news) {
                 self.tell_news();
             }
@@ -221,6 +231,7 @@ impl Driver {
             Output::CloseSession { session, reason, .. } => self.state.sessions.close(session, reason),
             Output::Leadership(leadership) => {
                 tracing::info!(?leadership, "leadership changed");
+                self.state.removed_since = None;
                 self.view.send_modify(|view| view.leadership = leadership.clone());
                 self.leadership.send_replace(leadership);
                 self.state.news = true;
@@ -286,7 +297,7 @@ impl Driver {
 
     /// Whether this round was the last.
     fn end(&self) -> Option<DriverEnd> {
-        if self.state.was_member && !self.is_member() {
+        if self.state.removed || (self.state.was_member && !self.is_member()) {
             return Some(DriverEnd::Demoted);
         }
         let by = self.state.stop_by?;

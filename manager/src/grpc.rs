@@ -46,6 +46,9 @@ use refusals::Refusals;
 /// Metadata of a refusal by a follower: host:port of the leader, when it is known.
 pub(crate) const LEADER: &str = "shoal-leader";
 
+/// Metadata of a leader's refusal to a manager that is no member.
+pub(crate) const REMOVED: &str = "shoal-removed";
+
 /// The door of a manager: takes handshakes at once, and calls when there is somebody to answer them.
 #[derive(Debug)]
 pub(crate) struct Door {

@@ -13,12 +13,12 @@ use shoal_proto::model::{
     ClusterId, ControlError, ControlErrorKind, ControlReply, ControlRequest, NodeId, Reachability,
 };
 use tokio::sync::{broadcast, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::Code;
 
 use crate::driver::{Ask, Mailbox, View};
 use crate::leader::{CarryError, LeaderClient};
-use crate::limits::{CALL_RETRY, REQUEST_TIMEOUT};
+use crate::limits::{ANSWER_GRACE, CALL_RETRY, REQUEST_TIMEOUT};
 use crate::tls::ManagerConnector;
 
 /// Docker's words, which its users know.
@@ -60,6 +60,8 @@ pub struct MemberStatus {
     pub member: Member,
     /// Whether it leads.
     pub is_leader: bool,
+    /// Whether it votes; a new member does once it has caught up.
+    pub is_voter: bool,
     /// Whether a connection to it stands; this manager reaches itself.
     pub reachability: Reachability,
 }
@@ -157,6 +159,7 @@ impl ManagerHandle {
         };
         let status = |member: Member| MemberStatus {
             is_leader: Some(member.raft_id) == leader,
+            is_voter: view.voters.contains(&member.raft_id),
             reachability: if member.raft_id == own || view.reachable.contains(&member.raft_id) {
                 Reachability::Reachable
             } else {
@@ -181,6 +184,12 @@ impl ManagerHandle {
     #[must_use]
     pub fn cluster(&self) -> ClusterId {
         self.0.cluster
+    }
+
+    /// Waits until this manager leads and holds no member of that number. `None` when it ended before.
+    pub(crate) async fn wait_until_removed(&self, raft_id: u64) -> Option<()> {
+        let is_removed = |view: &View| view.is_leader() && !view.members.iter().any(|member| member.raft_id == raft_id);
+        self.0.view.clone().wait_for(is_removed).await.ok().map(|_| ())
     }
 
     pub(crate) fn view(&self) -> View {
@@ -224,10 +233,17 @@ impl ManagerHandle {
                 Leadership::Follower { leader: Some(leader) } => Some(Some(leader.address.clone())),
                 Leadership::Follower { leader: None } => None,
             };
+            let mut watched = leadership.clone();
+            let changed = async move {
+                // Fails only when the driver has ended, which ends the attempt as well.
+                let _ = watched.changed().await;
+                // The old leader's answer may be under way.
+                sleep(ANSWER_GRACE).await;
+            };
             let ended = match leader {
                 Some(leader) => tokio::select! {
                     ended = attempt(leader, remaining) => ended,
-                    Ok(()) = leadership.changed() => Attempt::Lost(unavailable("the leader changed meanwhile")),
+                    () = changed => Attempt::Lost(unavailable("the leader changed meanwhile")),
                 },
                 None => Attempt::Unmade(unavailable(NO_LEADER)),
             };

@@ -134,3 +134,10 @@ pub const JOIN_RETRY: Duration = Duration::from_millis(500);
 
 /// How long a call that is the leader's waits for an election to end: several elections.
 pub const LEADER_WAIT: Duration = Duration::from_secs(3);
+
+/// After a change of leader, the old one's answer to a carried request is waited for this long: a round trip.
+pub const ANSWER_GRACE: Duration = Duration::from_millis(50);
+
+/// How long leaders must say that this manager is no member, and none lead it, before it believes them. A leader that was
+/// cut off, and may have missed that this manager joined, gives up its office sooner.
+pub const REMOVAL_PATIENCE: Duration = Duration::from_secs(3);

@@ -27,6 +27,8 @@ pub(crate) enum PeerEvent {
     Reachable(u64),
     /// A connection broke or could not be made.
     Unreachable(u64),
+    /// A peer that leads says that this manager is no member.
+    Removed,
     /// A snapshot was taken in by the peer, or was lost.
     SnapshotSent { to: u64, outcome: SnapshotOutcome },
 }

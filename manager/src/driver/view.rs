@@ -14,6 +14,8 @@ pub(crate) struct View {
     pub(crate) cluster: Option<Arc<Cluster>>,
     /// All managers, this one included.
     pub(crate) members: Vec<Member>,
+    /// Those of them that vote; the others still catch up.
+    pub(crate) voters: Vec<u64>,
     /// The others to whom a connection stands.
     pub(crate) reachable: BTreeSet<u64>,
 }
@@ -24,6 +26,7 @@ impl Default for View {
             leadership: Leadership::Follower { leader: None },
             cluster: None,
             members: Vec::new(),
+            voters: Vec::new(),
             reachable: BTreeSet::new(),
         }
     }

@@ -9,11 +9,13 @@ use shoal_proto::grpc::{
     JoinReply, JoinRequest, LeaveReply, LeaveRequest, RaftBatch, RaftDone, RaftMember, SnapshotChunk,
 };
 use shoal_proto::model::{NodeId, Role};
+use tokio::sync::watch;
 use tokio::time::timeout;
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::authority::{parse_node, refusal};
-use super::{Services, deadline, within};
+use super::{REMOVED, Services, deadline, within};
 use crate::driver::{Ask, Message};
 use crate::leader::FORWARDED;
 use crate::limits::{DIAL_BACK_TIMEOUT, REQUEST_TIMEOUT, SNAPSHOT_BYTES, SNAPSHOT_TIMEOUT};
@@ -23,10 +25,12 @@ impl Raft for Services {
     async fn deliver(&self, request: Request<Streaming<RaftBatch>>) -> Result<Response<RaftDone>, Status> {
         let (caller, _) = self.manager(&request)?;
         let mut batches = request.into_inner();
+        let (sender, named) = watch::channel(None);
         let receive = async {
             while let Some(batch) = batches.message().await? {
-                if let Some(sender) = batch.sender {
-                    self.learn(sender, caller).await?;
+                if let Some(member) = batch.sender {
+                    sender.send_replace(Some(member.raft_id));
+                    self.learn(member, caller).await?;
                 }
                 let inputs = batch.messages.into_iter();
                 let inputs = inputs.map(|message| Input::RaftMessage { message, snapshot: None }).collect();
@@ -36,6 +40,7 @@ impl Raft for Services {
         };
         tokio::select! {
             () = self.stop.cancelled() => Err(Status::unavailable("this manager stops")),
+            removed = self.removal(named) => Err(removed),
             done = receive => done,
         }
     }
@@ -101,6 +106,19 @@ impl Services {
     async fn feed(&self, inputs: Vec<Input>) -> Result<(), Status> {
         let stopped = |_| Status::unavailable("this manager has stopped");
         self.manager.mailbox().send(Message::Inputs(inputs)).await.map_err(stopped)
+    }
+
+    /// Ends when this manager leads and the sender is no member: nobody else tells a manager that was taken out.
+    async fn removal(&self, mut named: watch::Receiver<Option<u64>>) -> Status {
+        let Ok(Some(raft_id)) = named.wait_for(Option::is_some).await.map(|named| *named) else {
+            return std::future::pending().await;
+        };
+        if self.manager.wait_until_removed(raft_id).await.is_none() {
+            return std::future::pending().await;
+        }
+        let mut status = Status::permission_denied("this manager is no member of the consensus");
+        status.metadata_mut().insert(REMOVED, MetadataValue::from_static("1"));
+        status
     }
 
     async fn learn(&self, sender: RaftMember, caller: NodeId) -> Result<(), Status> {

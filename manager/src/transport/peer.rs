@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::PeerEvent;
+use crate::grpc::REMOVED;
 use crate::limits::{BATCH_BYTES, BATCHES_IN_FLIGHT, RECONNECT_FIRST, RECONNECT_LAST};
 use crate::tls::ManagerConnector;
 
@@ -75,6 +76,9 @@ impl Peer {
             () = pump => None,
         };
         if let Some(status) = broken {
+            if status.metadata().contains_key(REMOVED) {
+                self.tell(PeerEvent::Removed).await;
+            }
             tracing::debug!(peer = self.id, address = %self.address, %status, "lost a manager");
         }
     }
