@@ -1,6 +1,6 @@
 //! Carries plans out: the only writer under the cgroup mounts. It decides nothing.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -26,10 +26,25 @@ pub(crate) struct CgroupError {
 /// # Errors
 /// With the first step that fails, unless it is optional.
 pub(crate) fn apply<'a>(steps: impl IntoIterator<Item = &'a Step>) -> Result<(), CgroupError> {
-    steps.into_iter().try_for_each(|step| match (do_step(step), step) {
-        (Err(_), Step::Write { optional: true, .. }) => Ok(()),
-        (outcome, _) => outcome.map_err(|source| CgroupError { what: step.to_string(), source }),
-    })
+    // Lists of rules go into one file, one write each.
+    let mut last: Option<(&Path, File)> = None;
+    for step in steps {
+        let outcome = match (step, &mut last) {
+            (Step::Write { file, value, .. }, Some((open, handle))) if open == file => {
+                handle.write_all(value.as_bytes())
+            }
+            (Step::Write { file, value, .. }, last) => OpenOptions::new().write(true).open(file).and_then(|handle| {
+                let (_, handle) = last.insert((file, handle));
+                handle.write_all(value.as_bytes())
+            }),
+            (other, _) => do_step(other),
+        };
+        match (outcome, step) {
+            (Ok(()), _) | (Err(_), Step::Write { optional: true, .. }) => {}
+            (Err(source), _) => return Err(CgroupError { what: step.to_string(), source }),
+        }
+    }
+    Ok(())
 }
 
 fn do_step(step: &Step) -> io::Result<()> {
@@ -41,7 +56,7 @@ fn do_step(step: &Step) -> io::Result<()> {
         Step::InheritCpuset(path) => inherit_cpuset(path),
         Step::Write { file, value, .. } => write(file, value),
         Step::DeviceProgram(path) => {
-            let directory = fs::File::open(path)?;
+            let directory = File::open(path)?;
             sys::attach_device_program(directory, sys::load_device_program(&program(DEVICE_RULES))?)
         }
     }

@@ -16,7 +16,7 @@ use crate::spec::Resources;
 pub(crate) struct CgroupPlan {
     /// Makes the directories above, and hands controllers down on v2.
     pub(crate) ancestors: Vec<Step>,
-    /// Makes the cgroup itself.
+    /// Makes the cgroup itself, with what all containers have in common.
     pub(crate) own: Vec<Step>,
     /// Sets the limits.
     pub(crate) limits: Vec<Step>,
@@ -106,7 +106,10 @@ fn v1(trees: &[Controllers], parent: &str, path: String, resources: &Resources) 
             ancestors.extend(make(tree, &ancestor));
         }
     }
-    let own = trees.iter().flat_map(|tree| make(tree, &path)).collect();
+    let mut own: Vec<Step> = trees.iter().flat_map(|tree| make(tree, &path)).collect();
+    for tree in trees.iter().filter(|tree| tree.names.iter().any(|name| name == "devices")) {
+        own.extend(v1_devices(&below(tree, &path)));
+    }
     let mut limits = Vec::new();
     for tree in trees {
         for name in &tree.names {
@@ -143,13 +146,17 @@ fn v1_limits(controller: &str, directory: &Path, resources: &Resources) -> Vec<S
             add("cpuset.mems", resources.cpuset_mems.clone());
         }
         "pids" => add("pids.max", pids(resources)),
-        "devices" => {
-            steps.push(write("devices.deny", "a".to_owned()));
-            steps.extend(DEVICE_RULES.iter().map(|rule| write("devices.allow", rule.to_string())));
-        }
         _ => {}
     }
     steps
+}
+
+/// The same for all containers, so that it can be done before one is asked for.
+fn v1_devices(directory: &Path) -> impl Iterator<Item = Step> {
+    let write = |file: &str, value: String| Step::Write { file: directory.join(file), value, optional: false };
+    let deny = write("devices.deny", "a".to_owned());
+    let allow: Vec<Step> = DEVICE_RULES.iter().map(|rule| write("devices.allow", rule.to_string())).collect();
+    std::iter::once(deny).chain(allow)
 }
 
 fn v2(mount: &Path, controllers: &[&str], path: String, resources: &Resources) -> CgroupPlan {
@@ -192,8 +199,7 @@ fn v2(mount: &Path, controllers: &[&str], path: String, resources: &Resources) -
         let optional = resources.memory_swap.is_none();
         limits.push(Step::Write { file: directory.join("memory.swap.max"), value, optional });
     }
-    limits.push(Step::DeviceProgram(directory.clone()));
-    let own = vec![Step::MakeDirectory(directory.clone())];
+    let own = vec![Step::MakeDirectory(directory.clone()), Step::DeviceProgram(directory.clone())];
     CgroupPlan {
         ancestors,
         own,

@@ -17,6 +17,7 @@ use crate::{cgroup, sys};
 impl Keeper {
     /// Adopts every container that is on record.
     pub(super) fn adopt(&mut self) -> io::Result<()> {
+        self.records.remove_strays()?;
         let (records, broken) = self.records.read_all()?;
         for why in broken {
             eprintln!("a record cannot be read and is left as it is: {why}");
@@ -35,6 +36,10 @@ impl Keeper {
     fn adopt_one(&mut self, serial: Serial, record: Record) -> Container {
         if record.exit.is_some() {
             return Container::new(record, Phase::Exited, None);
+        }
+        if record.start_ticks.is_none() {
+            // Its making was cut short: whoever asked for it was never told that it is there. The child ends by itself.
+            return Container::new(record, Phase::Forgotten { reply: None }, None);
         }
         match self.find_alive(serial, &record) {
             Some(process) if record.started_at.is_some() => {
@@ -60,7 +65,7 @@ impl Keeper {
         let pid = Pid::from_raw(i32::try_from(record.pid).ok()?)?;
         let descriptor = pidfd_open(pid, PidfdFlags::empty()).ok()?;
         // Looked at after the pidfd is there: the number cannot have become another's since.
-        if start_ticks(record.pid) != Some(record.start_ticks) {
+        if start_ticks(record.pid) != record.start_ticks {
             return None;
         }
         let token = self.poller.watch(&descriptor, Source::Exit(serial)).ok()?;
@@ -97,15 +102,16 @@ impl Keeper {
     /// A container that ended while no keeper was there.
     fn lost(&mut self, mut record: Record) -> Container {
         let location = self.host.locate(&record.cgroup);
-        record.exit = Some(ExitStatus {
+        let status = ExitStatus {
             ending: Ending::Unknown,
             oom_killed: record.memory_limited && cgroup::oom_kills(&location) > 0,
             started_at: record.started_at,
             finished_at: Timestamp::now(),
-        });
-        if let Err(error) = self.records.write(&record) {
+        };
+        if let Err(error) = self.records.ended(&record.id, &status) {
             eprintln!("note the end of {}: {error}", record.id);
         }
+        record.exit = Some(status);
         Container::new(record, Phase::Exited, None)
     }
 }

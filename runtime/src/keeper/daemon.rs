@@ -15,7 +15,7 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Resource, Rlimit, chdir, getrlimit, setrlimit, setsid};
 
-use crate::cgroup;
+use crate::cgroup::{self, Step};
 use crate::executor::Inherited;
 use crate::keeper::host::Host;
 use crate::keeper::run::Keeper;
@@ -155,7 +155,9 @@ fn enter_own_cgroup(host: &Host) -> Result<(), KeepError> {
         what: format!("make a cgroup for the keeper: {failure}"),
         source: io::ErrorKind::InvalidInput.into(),
     })?;
-    cgroup::apply(plan.ancestors.iter().chain(&plan.own))
+    // The rules for containers' devices are not for the keeper.
+    let made = plan.own.iter().filter(|step| matches!(step, Step::MakeDirectory(_) | Step::InheritCpuset(_)));
+    cgroup::apply(plan.ancestors.iter().chain(made))
         .and_then(|()| cgroup::enter(&plan.location))
         .map_err(|error| KeepError::Host { what: error.what, source: error.source })
 }

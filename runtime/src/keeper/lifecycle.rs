@@ -236,7 +236,7 @@ impl Keeper {
         let started_at = container.record.started_at;
         let status = ExitStatus { ending, oom_killed, started_at, finished_at: Timestamp::now() };
         container.record.exit = Some(status.clone());
-        if let Err(error) = self.records.write(&container.record) {
+        if let Err(error) = self.records.ended(&container.record.id, &status) {
             eprintln!("note the end of {}: {error}", container.record.id);
         }
         let id = container.record.id.clone();

@@ -14,7 +14,7 @@ use crate::keeper::log::Log;
 use crate::keeper::poll::{Serial, Source, Stream};
 use crate::keeper::record::{Record, start_ticks};
 use crate::keeper::run::Keeper;
-use crate::keeper::spawn::{Birth, Child, spawn};
+use crate::keeper::spawn::{Birth, Child, abandon, spawn};
 use crate::limits::CONTAINERS_MAX;
 use crate::plan::StartPlan;
 use crate::spec::{ContainerSpec, Namespace};
@@ -50,16 +50,22 @@ impl Keeper {
         let log = spec.log.as_ref().map(Log::open).transpose().map_err(system("open the log"))?;
         let made = self.make_files(spec).and_then(|pipes| {
             let (child, entry) = self.child_for(&plan)?;
-            Ok((pipes, child, entry))
+            let record = self.first_record(spec, &plan, child.pid);
+            match self.records.begin(&record, spec) {
+                Ok(()) => Ok((pipes, child, entry, record)),
+                Err(error) => {
+                    abandon(child);
+                    Err(system("write the container's record")(error))
+                }
+            }
         });
-        let (pipes, child, entry) = match made {
+        let (pipes, child, entry, record) = match made {
             Ok(made) => made,
             Err(failure) => {
                 self.records.remove(id);
                 return Err(failure);
             }
         };
-        let record = self.first_record(spec, &plan, child.pid);
         let mut container = Box::new(Container::new(record, Phase::Building { reply, start }, None));
         container.streams.log = log;
         self.next_serial += 1;
@@ -76,7 +82,6 @@ impl Keeper {
     }
 
     fn make_files(&self, spec: &ContainerSpec) -> Result<Pipes, Failure> {
-        self.records.write_spec(spec).map_err(system("write the container's description"))?;
         if spec.process.terminal {
             return Ok(Pipes::default());
         }
@@ -136,7 +141,7 @@ impl Keeper {
             id: spec.id.clone(),
             boot_id: self.host.boot_id.clone(),
             pid,
-            start_ticks: 0,
+            start_ticks: None,
             created_at: Timestamp::now(),
             started_at: None,
             exit: None,
@@ -231,11 +236,12 @@ impl Keeper {
             self.oom.watch(&self.host.locate(&container.record.cgroup))?;
         }
         let record = &mut container.record;
-        record.start_ticks = start_ticks(record.pid).ok_or(io::ErrorKind::NotFound)?;
+        let ticks = start_ticks(record.pid).ok_or(io::ErrorKind::NotFound)?;
+        record.start_ticks = Some(ticks);
+        self.records.made(&record.id, ticks)?;
         if start {
             self.go(container, reply, true)
         } else {
-            self.records.write(record)?;
             let pid = record.pid;
             container.phase = Phase::Created;
             self.building -= 1;
@@ -247,8 +253,9 @@ impl Keeper {
     /// Lets the child execute its command. The record says so before it can: a successor that finds the process alive
     /// knows that it was started.
     pub(super) fn go(&mut self, container: &mut Container, reply: ReplyTo, fresh: bool) -> io::Result<()> {
-        container.record.started_at = Some(Timestamp::now());
-        self.records.write(&container.record)?;
+        let now = Timestamp::now();
+        self.records.started(&container.record.id, now)?;
+        container.record.started_at = Some(now);
         let (control, _) = container.control.as_ref().ok_or(io::ErrorKind::NotConnected)?;
         control.send(&ToChild::Go, &[])?;
         if fresh {

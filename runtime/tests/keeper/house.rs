@@ -20,9 +20,26 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new() -> Self {
+        Self::with_program(|_| PathBuf::from(env!("CARGO_BIN_EXE_shoal-runtime")))
+    }
+
+    /// A keeper that sees nothing but a v2 tree, as on a host without v1. Limits need controllers that the tree has not
+    /// got where the host's are v1; everything else can be tried.
+    pub(crate) fn on_v2() -> Self {
+        Self::with_program(|directory| {
+            let script = directory.join("on-v2");
+            let line = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup && exec \"$0\" \"$@\"";
+            let text =
+                format!("#!/bin/sh\nexec unshare -m sh -c '{line}' {} \"$@\"\n", env!("CARGO_BIN_EXE_shoal-runtime"));
+            fs::write(&script, text).unwrap();
+            fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+            script
+        })
+    }
+
+    fn with_program(program: impl Fn(&Path) -> PathBuf) -> Self {
         let directory = tempfile::Builder::new().prefix("keeper-").tempdir().unwrap();
-        let mut options =
-            KeeperOptions::in_directory(env!("CARGO_BIN_EXE_shoal-runtime"), directory.path().join("run"));
+        let mut options = KeeperOptions::in_directory(program(directory.path()), directory.path().join("run"));
         let name = directory.path().file_name().unwrap().to_str().unwrap().replace('.', "");
         options.cgroup_parent = format!("/shoal-test-{name}");
         let keeper = Keeper::launch(options.clone()).unwrap();

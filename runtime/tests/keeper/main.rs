@@ -5,6 +5,7 @@
 
 mod adoption;
 mod exec;
+mod hierarchy;
 mod house;
 mod isolation;
 mod lifecycle;
