@@ -20,7 +20,7 @@ use shoal_proto::grpc::certificate_authority_server::CertificateAuthorityServer;
 use shoal_proto::grpc::control_server::ControlServer;
 use shoal_proto::grpc::dispatcher_server::DispatcherServer;
 use shoal_proto::grpc::raft_server::RaftServer;
-use shoal_proto::model::NodeId;
+use shoal_proto::model::{NodeId, Role};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -131,6 +131,23 @@ impl Services {
             Ok(node) => Ok((node, caller)),
             Err(status) => Err(self.refuse(&caller, status)),
         }
+    }
+
+    /// The node that calls, if it is a manager of this swarm by its certificate and by the managers' decision: a
+    /// certificate outlives the removal of its node.
+    async fn standing_manager<T>(&self, request: &Request<T>) -> Result<(NodeId, Caller), Status> {
+        let (node, caller) = self.manager(request)?;
+        let stopped = |_| Status::unavailable("this manager has stopped");
+        let refusal = match self.manager.mailbox().certificate_role(node).await.map_err(stopped)? {
+            Some(Role::Manager) => return Ok((node, caller)),
+            Some(Role::Worker) => Status::permission_denied(format!("node {node} is no manager any longer")),
+            None if self.manager.view().is_leader() => Status::permission_denied(format!(
+                "node {node} was removed from the swarm: leave the swarm and join it again"
+            )),
+            // It may have joined after what this manager knows.
+            None => return Err(Status::unavailable(format!("this manager does not know node {node}; try again"))),
+        };
+        Err(self.refuse(&caller, refusal))
     }
 
     fn refuse(&self, caller: &Caller, status: Status) -> Status {

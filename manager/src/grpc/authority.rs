@@ -28,7 +28,7 @@ impl CertificateAuthority for Services {
         let longest = deadline(&request, REQUEST_TIMEOUT);
         within(longest, async {
             let leader = self.leader_for(&request).await?;
-            let holder = if request.get_ref().token.is_empty() { Some(self.holder(&request)?) } else { None };
+            let holder = if request.get_ref().token.is_empty() { Some(self.holder(&request).await?) } else { None };
             let remote = super::Caller::of(&request)?.remote;
             let mut asked = request.into_inner();
             if asked.request_pem.len() > REQUEST_BYTES {
@@ -56,19 +56,18 @@ impl CertificateAuthority for Services {
 
 impl Services {
     /// Whose certificate is to be renewed: the caller's; or another's, when a manager carries the request.
-    fn holder(&self, request: &Request<IssueRequest>) -> Result<NodeId, Status> {
+    async fn holder(&self, request: &Request<IssueRequest>) -> Result<NodeId, Status> {
         let (identity, _) = self.node(request)?;
         let named = &request.get_ref().node_id;
         let named = if named.is_empty() { identity.node } else { parse_node(named)? };
-        let carried = request.metadata().contains_key(FORWARDED) && identity.role == Role::Manager;
-        if named == identity.node || carried {
-            Ok(named)
-        } else {
-            Err(Status::permission_denied(format!(
-                "node {} can't renew the certificate of node {named}",
-                identity.node
-            )))
+        if named == identity.node {
+            return Ok(named);
         }
+        if !request.metadata().contains_key(FORWARDED) || identity.role != Role::Manager {
+            let text = format!("node {} can't renew the certificate of node {named}", identity.node);
+            return Err(Status::permission_denied(text));
+        }
+        self.standing_manager(request).await.map(|_| named)
     }
 
     async fn admit(&self, asked: &IssueRequest) -> Result<IssueReply, Status> {

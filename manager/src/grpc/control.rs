@@ -12,7 +12,7 @@ use super::{Services, not_leader};
 #[async_trait]
 impl Control for Services {
     async fn call(&self, request: Request<ControlCall>) -> Result<Response<ControlAnswer>, Status> {
-        self.manager(&request)?;
+        self.standing_manager(&request).await?;
         let call = request.into_inner();
         let asked: ControlRequest = decode(&call.request)
             .map_err(|error| Status::invalid_argument(format!("the request is of another version: {error}")))?;

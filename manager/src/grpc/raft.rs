@@ -59,7 +59,7 @@ impl Raft for Services {
     }
 
     async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinReply>, Status> {
-        let (caller, from) = self.manager(&request)?;
+        let (caller, from) = self.standing_manager(&request).await?;
         let longest = deadline(&request, REQUEST_TIMEOUT);
         within(longest, async {
             let carried = request.metadata().contains_key(FORWARDED);
@@ -83,7 +83,7 @@ impl Raft for Services {
     }
 
     async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveReply>, Status> {
-        self.manager(&request)?;
+        self.standing_manager(&request).await?;
         let longest = deadline(&request, REQUEST_TIMEOUT);
         within(longest, async {
             let leader = self.leader_for(&request).await?;

@@ -10,10 +10,11 @@ use shoal_proto::grpc::control_client::ControlClient;
 use shoal_proto::grpc::raft_client::RaftClient;
 use shoal_proto::grpc::{ControlCall, IssueRequest, JoinRequest, LeaveRequest, RaftBatch, RootRequest};
 use shoal_proto::model::{ControlReply, ControlRequest, Id, NodeId, Role, Sensitive, TokenRotation};
-use tonic::{Code, Status};
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Request, Status};
 
 use crate::credentials::Authority;
-use crate::host::{Swarm, soon};
+use crate::host::{Swarm, leader_of, soon};
 use crate::worker::Worker;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,6 +126,20 @@ async fn a_worker_is_refused_where_managers_speak() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_carried_request_is_carried_once() {
+    let swarm = Swarm::new();
+    let hosts = swarm.three().await;
+    let (leader, followers) = leader_of(&hosts);
+    let channel = ManagerConnector::new(&hosts[leader].tls.client).connect(&hosts[followers[0]].address).await.unwrap();
+    let call = |forwarded| ControlCall { request: encode(&ControlRequest::GetCluster).unwrap().into(), forwarded };
+    let mut client = ControlClient::new(channel);
+    let refused = client.call(call(true)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert_eq!(refused.metadata().get("shoal-leader").unwrap().to_str().unwrap(), hosts[leader].address);
+    client.call(call(false)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_manager_that_can_t_be_reached_back_is_refused() {
     let swarm = Swarm::new();
     let host = swarm.bootstrap().await;
@@ -138,7 +153,7 @@ async fn a_manager_that_can_t_be_reached_back_is_refused() {
     assert_eq!(host.handle().local_status().members.len(), 1);
 }
 
-async fn control(tls: &NodeTls, address: &str) -> Result<(), Status> {
+pub(crate) async fn control(tls: &NodeTls, address: &str) -> Result<(), Status> {
     let channel = ManagerConnector::new(&tls.client)
         .connect(address)
         .await
@@ -147,14 +162,28 @@ async fn control(tls: &NodeTls, address: &str) -> Result<(), Status> {
     soon("an answer", ControlClient::new(channel).call(call)).await.map(|_| ())
 }
 
+/// A renewal for `node`, as a manager carries it.
+pub(crate) async fn carried_renewal(tls: &NodeTls, address: &str, node: NodeId) -> Result<String, Status> {
+    let mut request = Request::new(renewal(&node.to_string()));
+    request.metadata_mut().insert("shoal-forwarded", MetadataValue::from_static("1"));
+    issue(tls, address, request).await
+}
+
 async fn renew(tls: &NodeTls, address: &str, node_id: &str) -> Result<String, Status> {
-    let channel = ManagerConnector::new(&tls.client).connect(address).await.unwrap();
-    let request = IssueRequest {
+    issue(tls, address, Request::new(renewal(node_id))).await
+}
+
+fn renewal(node_id: &str) -> IssueRequest {
+    IssueRequest {
         request_pem: KeyAndRequest::generate().unwrap().request_pem,
         token: String::new(),
         availability: String::new(),
         node_id: node_id.to_owned(),
-    };
+    }
+}
+
+async fn issue(tls: &NodeTls, address: &str, request: Request<IssueRequest>) -> Result<String, Status> {
+    let channel = ManagerConnector::new(&tls.client).connect(address).await.unwrap();
     let reply = soon("a certificate", CertificateAuthorityClient::new(channel).issue(request)).await?;
     Ok(reply.into_inner().certificate_pem)
 }

@@ -5,6 +5,9 @@ use shoal_proto::model::{
     ClusterSpec, ControlErrorKind, ControlReply, ControlRequest, NodeId, NodeSpec, RaftConfig, Reachability, Role,
 };
 
+use tonic::Code;
+
+use crate::access::{carried_renewal, control};
 use crate::host::{Swarm, create, leader_of, service_names, soon};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +60,14 @@ async fn a_member_leaves_and_its_manager_ends() {
     let rest = hosts[leader].handle();
     soon("two members", rest.wait_for_status(|status| status.members.len() == 2)).await.unwrap();
     create(&rest, "web").await.unwrap();
+    // Its certificate still says manager; the managers do not.
+    let refused = control(&hosts[followers[0]].tls, &hosts[leader].address).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(refused.message().contains("is no manager any longer"), "{refused}");
+    let of_another = carried_renewal(&hosts[followers[0]].tls, &hosts[leader].address, hosts[leader].node);
+    let refused = of_another.await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(refused.message().contains("is no manager any longer"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
