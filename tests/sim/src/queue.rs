@@ -10,7 +10,7 @@ use shoal_proto::model::Timestamp;
 
 /// Events of one world, and its clock.
 #[derive(Debug)]
-pub struct Queue<E> {
+pub(crate) struct Queue<E> {
     now: Timestamp,
     planned: u64,
     heap: BinaryHeap<Reverse<Planned<E>>>,
@@ -19,41 +19,41 @@ pub struct Queue<E> {
 impl<E> Queue<E> {
     /// An empty future that begins at `now`.
     #[must_use]
-    pub fn new(now: Timestamp) -> Self {
+    pub(crate) fn new(now: Timestamp) -> Self {
         Self { now, planned: 0, heap: BinaryHeap::new() }
     }
 
     /// The time of the event that was taken last.
     #[must_use]
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.now
     }
 
     /// How many events are planned.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.heap.len()
     }
 
     /// Whether nothing is planned.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }
 
     /// Plans an event `after` from now, behind all that are planned for the same time already.
-    pub fn plan(&mut self, after: Duration, event: E) {
+    pub(crate) fn plan(&mut self, after: Duration, event: E) {
         self.plan_at(self.now + after, event);
     }
 
     /// Plans an event; one that would lie in the past happens now.
-    pub fn plan_at(&mut self, at: Timestamp, event: E) {
+    pub(crate) fn plan_at(&mut self, at: Timestamp, event: E) {
         self.planned += 1;
         self.heap.push(Reverse(Planned { at: at.max(self.now), sequence: self.planned, event }));
     }
 
     /// Takes the next event and moves the clock to it.
-    pub fn take(&mut self) -> Option<E> {
+    pub(crate) fn take(&mut self) -> Option<E> {
         let Reverse(next) = self.heap.pop()?;
         self.now = next.at;
         Some(next.event)

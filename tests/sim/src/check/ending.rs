@@ -1,0 +1,281 @@
+//! What is not as wished: compared with the tables, not with what any core thinks of them.
+//!
+//! Answers the first lack in words, so that a world that does not settle says why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shoal_proto::model::{
+    Availability, Node, NodeId, NodeState, PeerEndpoints, PublishMode, Role, Service, ServiceBackend, ServiceEndpoints,
+    ServiceId, ServiceMode, Task, TaskId, TaskState, UpdateState,
+};
+
+use super::claims::Claims;
+use super::history::History;
+use crate::host::Host;
+use crate::limits::MANAGERS;
+
+/// All that there is to look at.
+#[derive(Debug)]
+pub(crate) struct Swarm<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) hosts: &'a [Host],
+    pub(crate) streams: usize,
+}
+
+impl Swarm<'_> {
+    fn claims(&self) -> &Claims {
+        self.history.claims()
+    }
+
+    /// What is not yet there of a swarm that forms.
+    pub(crate) fn lacks_members(&self) -> Option<String> {
+        let managers = self.claims().nodes.values().filter(|node| node.manager.is_some()).count();
+        if managers != MANAGERS {
+            return Some(format!("{managers} managers"));
+        }
+        self.lacks_nodes().or_else(|| self.lacks_planes())
+    }
+
+    /// What is not as wished.
+    pub(crate) fn lack(&self) -> Option<String> {
+        self.lacks_nodes()
+            .or_else(|| self.lacks_planes())
+            .or_else(|| self.claims().services.values().find_map(|service| self.lacks_tasks(service)))
+            .or_else(|| self.claims().tasks.values().find_map(|task| self.is_astray(task)))
+            .or_else(|| self.lacks_on_hosts())
+    }
+
+    fn lacks_nodes(&self) -> Option<String> {
+        let known = &self.claims().nodes;
+        self.hosts.iter().find_map(|host| {
+            let Some(node) = known.get(&host.node) else { return Some(format!("{:?} is no node", host.id)) };
+            let live = host.agent.as_ref().is_some_and(|agent| agent.session.is_some());
+            let manages = node.manager.is_some();
+            (!live
+                || node.status.state != NodeState::Ready
+                || node.role != node.spec.role
+                || manages != (node.spec.role == Role::Manager)
+                || manages != host.manager.is_some()
+                || host.certificate != Some(node.role))
+            .then(|| {
+                format!(
+                    "{:?} is {:?}, wanted {:?}, role {:?}, certificate {:?}, manager {:?} (process {}), session {live}",
+                    host.id,
+                    node.status.state,
+                    node.spec.role,
+                    node.role,
+                    host.certificate,
+                    node.manager,
+                    host.manager.is_some()
+                )
+            })
+        })
+    }
+
+    fn lacks_planes(&self) -> Option<String> {
+        let processes = || self.hosts.iter().filter_map(|host| host.manager.as_ref().map(|process| (host, process)));
+        let leaders = processes().filter(|(_, process)| process.leads()).count();
+        if leaders != 1 {
+            return Some(format!("{leaders} leaders"));
+        }
+        processes().find_map(|(host, process)| {
+            let at = self.history.index_of(host.id);
+            if at != Some(self.history.index()) {
+                return Some(format!("{:?} is at entry {at:?} of {}", host.id, self.history.index()));
+            }
+            let waits = process.inbox.len() + process.outputs.len() + process.pending.len();
+            (waits > QUIET_QUEUE).then(|| format!("{waits} things wait for {:?}", host.id))
+        })
+    }
+
+    fn node_of(&self, task: &Task) -> Option<&Node> {
+        self.claims().nodes.get(&task.node?).map(AsRef::as_ref)
+    }
+
+    fn tasks_of(&self, service: ServiceId) -> impl Iterator<Item = &Task> {
+        self.claims().tasks.values().map(AsRef::as_ref).filter(move |task| task.service == service)
+    }
+
+    fn lacks_tasks(&self, service: &Service) -> Option<String> {
+        let name = &service.spec.name;
+        let running: Vec<&Task> = self.tasks_of(service.id).filter(|task| runs(task)).collect();
+        let wanted = self.tasks_of(service.id).filter(|task| is_wanted(task)).count();
+        let fits = |node: &&Node| all_hold(&service.spec.task.placement.constraints, node);
+        let able = |node: &&Node| node.spec.availability == Availability::Active && fits(node);
+        let eligible: Vec<&Node> = self.claims().nodes.values().map(AsRef::as_ref).filter(able).collect();
+        let slots: BTreeSet<_> =
+            running.iter().map(|task| (task.slot, (task.slot == 0).then_some(task.node))).collect();
+        if slots.len() != running.len() && !is_paused(service) {
+            return Some(format!("service {name}: {} tasks run in {} slots", running.len(), slots.len()));
+        }
+        let paused = |task: &&&Task| {
+            self.node_of(task).is_some_and(|node| node.spec.availability == Availability::Pause && fits(&node))
+        };
+        let kept = running.iter().filter(paused).count();
+        let expected = match &service.spec.mode {
+            ServiceMode::Replicated { replicas } => {
+                let replicas = usize::try_from(*replicas).unwrap_or(usize::MAX);
+                replicas.min(room(service, eligible.len()).saturating_add(kept))
+            }
+            _ => eligible.len() + kept,
+        };
+        let waits = wanted - running.len();
+        if slots.len() != expected && !(eligible.is_empty() && slots.len() <= expected.max(kept)) {
+            return Some(format!("service {name}: {} slots run of {expected}, {waits} wait", slots.len()));
+        }
+        let complete = waits == 0;
+        let state = service.update_status.as_ref().map(|status| status.state);
+        if complete && matches!(state, Some(UpdateState::Updating | UpdateState::RollbackStarted)) {
+            return Some(format!("service {name}: {state:?}"));
+        }
+        let is_old = |task: &&&Task| {
+            let (is, wished) = (&task.spec, &service.spec.task);
+            is.container.image != wished.container.image || is.force_update != wished.force_update
+        };
+        let old = running.iter().find(is_old).filter(|_| complete && !is_paused(service));
+        old.map(|task| format!("service {name}: task {} has an old spec", task.id))
+    }
+
+    /// A task that is wanted where nothing may be wanted, or that should be gone.
+    fn is_astray(&self, task: &Task) -> Option<String> {
+        let text = |what: &str| Some(format!("task {} of {} {what}", task.id, task.service_name));
+        let service = self.claims().services.get(&task.service);
+        let node = self.node_of(task);
+        let drained = node.is_some_and(|node| node.spec.availability == Availability::Drain);
+        if is_wanted(task) && service.is_none() {
+            return text("is wanted and has no service");
+        }
+        if is_wanted(task) && (drained || (task.node.is_some() && node.is_none())) {
+            return text("is wanted on a node that is drained or gone");
+        }
+        if task.desired == TaskState::Remove {
+            return text("is to be removed, and is still there");
+        }
+        let stops = task.desired > TaskState::Running && !task.status.state.is_terminal() && task.node.is_some();
+        if stops { text("should have stopped") } else { None }
+    }
+
+    fn lacks_on_hosts(&self) -> Option<String> {
+        if self.streams != self.hosts.len() {
+            return Some(format!("{} streams", self.streams));
+        }
+        let services = self.expected_services();
+        let peers = self.expected_peers();
+        let mut tasks: BTreeMap<NodeId, BTreeSet<TaskId>> = BTreeMap::new();
+        for task in self.claims().tasks.values().filter(|task| runs(task)) {
+            if let Some(node) = task.node {
+                tasks.entry(node).or_default().insert(task.id);
+            }
+        }
+        self.hosts.iter().find_map(|host| {
+            let kernel = &host.kernel;
+            let running: BTreeSet<TaskId> = kernel.running().collect();
+            let wanted = tasks.remove(&host.node).unwrap_or_default();
+            if running != wanted {
+                return Some(format!("{:?} runs {running:?}, wanted are {wanted:?}", host.id));
+            }
+            if let Some(stray) = kernel.containers.keys().find(|task| !self.claims().tasks.contains_key(task)) {
+                return Some(format!("{:?} has a container of task {stray}, which is no more", host.id));
+            }
+            if let Some(stray) = kernel.endpoints.keys().find(|task| !running.contains(task)) {
+                return Some(format!("{:?} has an endpoint of task {stray}, which does not run", host.id));
+            }
+            if kernel.services.as_deref() != Some(&services) {
+                return Some(format!("{:?} answers for {:?}, wanted is {services:?}", host.id, kernel.services));
+            }
+            self.lacks_network(host, &peers, !services.is_empty())
+        })
+    }
+
+    fn lacks_network(&self, host: &Host, peers: &BTreeMap<NodeId, PeerEndpoints>, published: bool) -> Option<String> {
+        let ingress = self.claims().networks.values().find(|network| network.spec.ingress)?;
+        let Some(standing) = host.kernel.networks.get(&ingress.id) else {
+            return published.then(|| format!("{:?} has no ingress network", host.id));
+        };
+        let others = peers.iter().filter(|(node, _)| **node != host.node);
+        let others: BTreeMap<_, _> = others.map(|(node, peer)| (*node, peer.clone())).collect();
+        (standing.peers != others).then(|| format!("{:?} has peers {:?}, wanted {others:?}", host.id, standing.peers))
+    }
+
+    fn expected_services(&self) -> BTreeMap<ServiceId, ServiceEndpoints> {
+        let published = |service: &Service| {
+            let ports = service.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Ingress);
+            let ports: Vec<_> = ports.filter(|port| port.published_port != 0).cloned().collect();
+            (!ports.is_empty()).then(|| {
+                let backend = |task: &Task| {
+                    let address = task.attachments.first()?.address.address;
+                    Some((task.id, ServiceBackend { address, node: task.node? }))
+                };
+                let backends = self.tasks_of(service.id).filter(|task| runs(task)).filter_map(backend).collect();
+                (service.id, ServiceEndpoints { name: service.spec.name.clone(), ports, backends })
+            })
+        };
+        self.claims().services.values().filter_map(|service| published(service)).collect()
+    }
+
+    fn expected_peers(&self) -> BTreeMap<NodeId, PeerEndpoints> {
+        let mut peers = BTreeMap::new();
+        for host in self.hosts {
+            let Some(node) = self.claims().nodes.get(&host.node) else { continue };
+            let own = node.ingress_address.map(|address| address.address);
+            let tasks = self.claims().tasks.values().filter(|task| task.node == Some(host.node) && runs(task));
+            let tasks = tasks.filter_map(|task| task.attachments.first()).map(|at| at.address.address);
+            let mut addresses: Vec<_> = own.into_iter().chain(tasks).collect();
+            addresses.sort_unstable();
+            if !addresses.is_empty() {
+                peers.insert(host.node, PeerEndpoints { host: host.ip(), addresses });
+            }
+        }
+        peers
+    }
+}
+
+fn is_wanted(task: &Task) -> bool {
+    task.desired <= TaskState::Running && !task.status.state.is_terminal()
+}
+
+fn runs(task: &Task) -> bool {
+    task.desired == TaskState::Running && task.status.state == TaskState::Running
+}
+
+/// Whether an update waits for the user: slots may be half-way.
+fn is_paused(service: &Service) -> bool {
+    let state = service.update_status.as_ref().map(|status| status.state);
+    matches!(state, Some(UpdateState::Paused | UpdateState::RollbackPaused))
+}
+
+/// How many tasks of a service so many nodes can hold.
+fn room(service: &Service, nodes: usize) -> usize {
+    let host_port = service.spec.endpoint.ports.iter().any(|port| port.mode == PublishMode::Host);
+    let bound = usize::try_from(service.spec.task.placement.max_replicas).unwrap_or(usize::MAX);
+    match (host_port, bound) {
+        (true, _) => nodes,
+        (false, 0) if nodes == 0 => 0,
+        (false, 0) => usize::MAX,
+        (false, bound) => nodes.saturating_mul(bound),
+    }
+}
+
+/// Reads the few constraints that clients write.
+fn all_hold(constraints: &[String], node: &Node) -> bool {
+    constraints.iter().all(|text| {
+        let (key, value, equal) = match (text.split_once("=="), text.split_once("!=")) {
+            (Some((key, value)), _) => (key.trim(), value.trim(), true),
+            (None, Some((key, value))) => (key.trim(), value.trim(), false),
+            (None, None) => return false,
+        };
+        let found = match key {
+            "node.role" if node.role == Role::Manager => "manager",
+            "node.role" => "worker",
+            "node.hostname" => &node.description.hostname,
+            "node.platform.os" => &node.description.platform.os,
+            "node.labels.zone" => node.spec.labels.get("zone").map_or("", String::as_str),
+            "engine.labels.disk" => node.description.engine_labels.get("disk").map_or("", String::as_str),
+            _ => return false,
+        };
+        (found == value) == equal
+    })
+}
+
+/// What may wait for a manager at rest: a tick, a few messages.
+const QUIET_QUEUE: usize = 16;
