@@ -32,7 +32,10 @@ fn devices_are_refused_by_a_program() {
     let script =
         "head -c 1 /dev/zero > /dev/null && echo fine; mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk && echo leaked";
     let (_, said) = house.output(&house.shell("c", script));
-    assert!(said.starts_with("fine\n") && said.contains("Operation not permitted") && !said.contains("leaked"), "{said}");
+    assert!(
+        said.starts_with("fine\n") && said.contains("Operation not permitted") && !said.contains("leaked"),
+        "{said}"
+    );
 }
 
 #[test]
