@@ -6,10 +6,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
-show() {
-    printf '\033[2m%s\033[0m\n' "\$ $*"
-    "$@"
-}
 
 [ "$(id -u)" = 0 ] || { echo "run it as root: hosts are network namespaces" >&2; exit 1; }
 missing=()
@@ -27,17 +23,24 @@ cargo build --release --locked --bin shoald --bin shoal --bin shoal-runtime
 bin=$PWD/target/release
 
 tag=shoaldemo$$
-work=$(mktemp -d)
+work=$(mktemp -d "/tmp/$tag.XXXXXX")
 pids=()
 clean() {
-    trap - EXIT INT TERM
+    trap - EXIT
+    trap '' INT TERM
     say "cleaning up"
     for host in 1 2 3; do
         [ -S "$work/$host.sock" ] && timeout 15 "$bin/shoal" -H "unix://$work/$host.sock" swarm leave --force >/dev/null 2>&1
     done
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
     for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null; done
-    pkill -KILL -f "shoal-runtime.*$work" 2>/dev/null
+    # Keepers and containers outlive their daemon: all of them are in cgroups of this run.
+    for _ in 1 2 3 4 5; do
+        find /sys/fs/cgroup -path "*/$tag/*" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -u | xargs -r kill -KILL 2>/dev/null
+        find /sys/fs/cgroup -depth -type d \( -path "*/$tag/*" -o -name "$tag" \) -exec rmdir {} + 2>/dev/null
+        [ -n "$(find /sys/fs/cgroup -type d -name "$tag")" ] || break
+        sleep 0.2
+    done
     awk -v below="$work" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r -n1 umount -l 2>/dev/null
     for space in 1 2 3 registry switch; do ip netns del "$tag-$space" 2>/dev/null; done
     rm -rf "$work"
@@ -62,19 +65,23 @@ for space in 1 2 3 registry; do
 done
 registry=10.98.0.4:5000
 inside() { nsenter --net="/run/netns/$tag-$1" -- "${@:2}"; }
+# Starts a daemon on a host, out of reach of the terminal's Ctrl-C: it ends when we say so.
+daemon() {
+    (exec setsid nsenter --net="/run/netns/$tag-$1" -- "${@:2}") &
+    pids+=($!)
+}
 
 cat >"$work/registry.yml" <<YAML
 version: 0.1
 storage: {filesystem: {rootdirectory: $work/registry}}
 http: {addr: "$registry"}
 YAML
-inside registry docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1 &
-pids+=($!)
+daemon registry docker-registry serve "$work/registry.yml" >"$work/registry.log" 2>&1
 for host in 1 2 3; do
-    inside "$host" unshare --uts sh -c 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"' "host$host" \
+    daemon "$host" unshare --uts sh -c 'echo "$0" > /proc/sys/kernel/hostname && exec "$@"' "host$host" \
         "$bin/shoald" --data-root "$work/$host/data" --exec-root "$work/$host/exec" --pidfile "$work/$host.pid" \
-        -H "unix://$work/$host.sock" --config-file /dev/null --insecure-registry "$registry" >"$work/$host.log" 2>&1 &
-    pids+=($!)
+        -H "unix://$work/$host.sock" --config-file /dev/null --cgroup-parent "/$tag" \
+        --insecure-registry "$registry" >"$work/$host.log" 2>&1
 done
 until inside registry curl -sf --noproxy '*' -o /dev/null "http://$registry/v2/"; do sleep 0.1; done
 for host in 1 2 3; do
@@ -88,13 +95,14 @@ say "an image of our own, in two versions"
 cc -static -O2 -o "$work/web" deploy/demo/web.c
 for version in 1 2; do inside registry bash deploy/demo/image.sh "$work/web" "$registry" web "$version"; done
 
-shoal() { printf '\033[2m%s\033[0m\n' "\$ shoal $*"; "$bin/shoal" -H "unix://$work/1.sock" "$@"; }
 on() { "$bin/shoal" -H "unix://$work/$1.sock" "${@:2}"; }
+show() { printf '\033[2mhost%s# shoal %s\033[0m\n' "$1" "${*:2}"; on "$@"; }
+shoal() { show 1 "$@"; }
 ask() {
     for host in "$@"; do
         printf 'port 8080 of host %s: ' "$host"
-        for _ in 1 2 3 4 5 6 7 8; do inside "$host" curl -s --noproxy '*' --max-time 2 "http://10.98.0.$host:8080/" || echo "- no answer -"; done |
-            sort | uniq -c | awk '{ printf "%s x %s v%s  ", $1, $2, $4 }'
+        for _ in 1 2 3 4 5 6 7 8; do inside "$host" curl -s --noproxy '*' --max-time 2 "http://10.98.0.$host:8080/" || echo none; done |
+            sort | uniq -c | awk '{ printf $2 == "none" ? "%s x no answer  " : "%s x %s v%s  ", $1, $2, $4 }'
         echo
     done
 }
@@ -102,7 +110,7 @@ ask() {
 say "one command a host makes a swarm"
 shoal swarm init --advertise-addr 10.98.0.1
 token=$(on 1 swarm join-token -q manager)
-for host in 2 3; do on "$host" swarm join --advertise-addr "10.98.0.$host" --token "$token" 10.98.0.1:2377; done
+for host in 2 3; do show "$host" swarm join --advertise-addr "10.98.0.$host" --token "$token" 10.98.0.1:2377; done
 shoal node ls
 
 say "a replicated service with a published port"
@@ -121,7 +129,8 @@ ask 1 2 3
 say "host 3 is cut off"
 ip -n "$tag-switch" link set port3 down
 started=$(date +%s%N)
-until [ "$(on 1 service ps web --filter desired-state=running 2>/dev/null | grep -v host3 | grep -c ' Running ')" -ge 6 ]; do
+elsewhere() { on 1 service ps web --filter desired-state=running --format '{{.Node}} {{.CurrentState}}' 2>/dev/null | grep -v '^host3 ' | grep -c ' Running '; }
+until [ "$(elsewhere)" -ge 6 ]; do
     [ $(($(date +%s%N) - started)) -lt 30000000000 ] || break
     sleep 0.1
 done
@@ -132,9 +141,10 @@ ask 1 2
 
 say "host 3 is back: its old tasks stop"
 ip -n "$tag-switch" link set port3 up
-until on 1 node ls 2>/dev/null | grep host3 | grep -q Ready; do
+until on 1 node ls 2>/dev/null | grep host3 | grep -q Ready && [ -z "$(on 3 ps -q)" ]; do
     [ $(($(date +%s%N) - started)) -lt 60000000000 ] || break
     sleep 0.1
 done
 shoal node ls
+show 3 ps
 ask 3
