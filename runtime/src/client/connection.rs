@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::client::KeeperError;
 use crate::client::events::Subscribers;
+use crate::client::holds::Holds;
 use crate::limits::CALL_TIMEOUT;
 use crate::state::Event;
 use crate::wire::{Answer, Decoder, Frame, Kind, Request, Welcome, receive, send_all};
@@ -24,6 +25,13 @@ pub(super) struct Connection {
     writing: Mutex<()>,
     waiting: Mutex<Waiting>,
     sequence: AtomicU32,
+}
+
+/// What comes without being asked for.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    pub(super) subscribers: Subscribers,
+    pub(super) holds: Holds,
 }
 
 /// Who waits for which answer; `None` once the connection is lost.
@@ -59,9 +67,14 @@ impl Connection {
 
     /// Sends a request and waits for its answer.
     pub(super) fn call(&self, request: &Request) -> Result<Reply, KeeperError> {
+        self.call_with(request, Vec::new())
+    }
+
+    /// Sends a request and descriptors with it, and waits for its answer.
+    pub(super) fn call_with(&self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<Reply, KeeperError> {
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
         let body = serde_json::to_vec(request).map_err(|error| KeeperError::Protocol(error.to_string()))?;
-        let frame = Frame { kind: Kind::Request, sequence, body, descriptors: Vec::new() };
+        let frame = Frame { kind: Kind::Request, sequence, body, descriptors };
         let bytes = frame.encode().map_err(|error| KeeperError::Protocol(error.to_string()))?;
         let (sender, receiver) = sync_channel(1);
         match self.waiting.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
@@ -70,7 +83,8 @@ impl Connection {
         };
         {
             let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-            if send_all(self.socket.as_fd(), &bytes, &[]).is_err() {
+            let descriptors: Vec<_> = frame.descriptors.iter().map(AsFd::as_fd).collect();
+            if send_all(self.socket.as_fd(), &bytes, &descriptors).is_err() {
                 self.forget(sequence);
                 return Err(KeeperError::Disconnected);
             }
@@ -87,9 +101,9 @@ impl Connection {
     }
 
     /// Reads until the connection ends; then every waiting call fails.
-    pub(super) fn read(&self, subscribers: &Subscribers) {
+    pub(super) fn read(&self, inbox: &Inbox) {
         // Whatever ended it (the keeper is gone, or speaks nonsense), the connection is of no further use.
-        let _ended = self.read_frames(subscribers);
+        let _ended = self.read_frames(inbox);
         self.close();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -100,7 +114,7 @@ impl Connection {
         let _gone = self.socket.shutdown(Shutdown::Both);
     }
 
-    fn read_frames(&self, subscribers: &Subscribers) -> io::Result<()> {
+    fn read_frames(&self, inbox: &Inbox) -> io::Result<()> {
         let mut decoder = Decoder::default();
         let mut buffer = vec![0; READ_BYTES];
         loop {
@@ -110,14 +124,23 @@ impl Connection {
             }
             decoder.push(&buffer[..received.bytes], received.descriptors).map_err(io::Error::other)?;
             while let Some(frame) = decoder.next().map_err(io::Error::other)? {
-                self.take(frame, subscribers)?;
+                self.take(frame, inbox)?;
             }
         }
     }
 
-    fn take(&self, frame: Frame, subscribers: &Subscribers) -> io::Result<()> {
+    fn take(&self, frame: Frame, inbox: &Inbox) -> io::Result<()> {
         match frame.kind {
-            Kind::Event => subscribers.publish(&serde_json::from_slice::<Event>(&frame.body)?),
+            Kind::Event => {
+                let event = serde_json::from_slice::<Event>(&frame.body)?;
+                inbox.holds.hear(&event);
+                inbox.subscribers.publish(&event);
+            }
+            Kind::Hold => {
+                if let Some(descriptor) = frame.descriptors.into_iter().next() {
+                    inbox.holds.take(serde_json::from_slice(&frame.body)?, descriptor);
+                }
+            }
             Kind::Answer => {
                 let answer = serde_json::from_slice::<Answer>(&frame.body)?;
                 let waiter = {

@@ -6,14 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::connection::{Connection, Reply, unexpected};
-use crate::client::events::Subscribers;
+use crate::client::connection::{Connection, Inbox, Reply, unexpected};
 use crate::client::{Events, KeeperError, KeeperOptions};
 use crate::limits::{GRACE_MAX, SPAWN_TIMEOUT};
 use crate::signal::Signal;
 use crate::spec::{ContainerId, ContainerSpec, ExecSpec};
 use crate::state::{ContainerState, Event, ExecId, Stats};
-use crate::wire::{Answer, Request, Streams, Welcome};
+use crate::wire::{Answer, Held, Request, Streams, Welcome};
 
 /// The keeper. Clones share one connection; every method may block and be called from any thread.
 #[derive(Debug, Clone)]
@@ -230,6 +229,7 @@ impl Keeper {
     /// # Errors
     /// When there is no such container.
     pub fn close_stdin(&self, id: &ContainerId) -> Result<(), KeeperError> {
+        self.shared.inbox.holds.release(id, Held::Stdin);
         self.done(&Request::CloseStdin { id: id.clone() })
     }
 
@@ -254,7 +254,7 @@ impl Keeper {
 
     /// Events from now on. Subscribe first and `list` then: so nothing falls between.
     pub fn subscribe(&self) -> Events {
-        self.shared.subscribers.add()
+        self.shared.inbox.subscribers.add()
     }
 
     /// Ends the keeper, when it holds no container. The handle and its clones are of no use afterwards: they would
@@ -293,11 +293,11 @@ impl Keeper {
     }
 
     fn begin(target: Target) -> Result<Self, KeeperError> {
-        let subscribers = Arc::new(Subscribers::default());
-        let connection = target.open(&subscribers)?;
+        let inbox = Arc::new(Inbox::default());
+        let connection = target.open(&inbox)?;
         let shared = Arc::new(Shared {
             target,
-            subscribers,
+            inbox,
             link: Mutex::new(Link { connection: Some(Arc::clone(&connection.0)), closed: false }),
             changed: Condvar::new(),
         });
@@ -314,7 +314,7 @@ impl Keeper {
 #[derive(Debug)]
 struct Shared {
     target: Target,
-    subscribers: Arc<Subscribers>,
+    inbox: Arc<Inbox>,
     link: Mutex<Link>,
     changed: Condvar,
 }
@@ -351,7 +351,7 @@ impl Drop for Shared {
         if let Some(connection) = link.connection.take() {
             connection.close();
         }
-        self.subscribers.close();
+        self.inbox.subscribers.close();
     }
 }
 
@@ -367,19 +367,19 @@ type Reading = (Arc<Connection>, thread::JoinHandle<()>);
 
 impl Target {
     /// Connects and greets; starts the keeper first when it does not run and may be started.
-    fn open(&self, subscribers: &Arc<Subscribers>) -> Result<Reading, KeeperError> {
-        match (self.open_running(subscribers), &self.launch) {
+    fn open(&self, inbox: &Arc<Inbox>) -> Result<Reading, KeeperError> {
+        match (self.open_running(inbox), &self.launch) {
             (Err(KeeperError::Connect { .. }), Some(options)) => {
                 options.launch()?;
-                self.open_running(subscribers)
+                self.open_running(inbox)
             }
             (outcome, _) => outcome,
         }
     }
 
-    fn open_running(&self, subscribers: &Arc<Subscribers>) -> Result<Reading, KeeperError> {
+    fn open_running(&self, inbox: &Arc<Inbox>) -> Result<Reading, KeeperError> {
         let connection = Arc::new(Connection::open(&self.socket)?);
-        let (reading, heard) = (Arc::clone(&connection), Arc::clone(subscribers));
+        let (reading, heard) = (Arc::clone(&connection), Arc::clone(inbox));
         let reader = thread::Builder::new()
             .name("keeper-events".to_owned())
             .spawn(move || reading.read(&heard))
@@ -387,6 +387,14 @@ impl Target {
         if let Err(error) = connection.greet() {
             connection.close();
             return Err(error);
+        }
+        for (id, master) in inbox.holds.terminals() {
+            // Refused by a keeper that has it already, or whose container ended: neither needs it.
+            if let Err(KeeperError::Refused(_)) =
+                connection.call_with(&Request::Restore { id: id.clone() }, vec![master])
+            {
+                inbox.holds.release(&id, Held::Terminal);
+            }
         }
         Ok((connection, reader))
     }
@@ -407,15 +415,15 @@ fn watch(shared: &Weak<Shared>, first: Reading) {
                 link.connection = None;
                 if link.closed {
                     shared.changed.notify_all();
-                    shared.subscribers.close();
+                    shared.inbox.subscribers.close();
                     return;
                 }
             }
-            shared.subscribers.publish(&Event::Lagged);
-            if let Ok((connection, reader)) = shared.target.open(&shared.subscribers) {
+            shared.inbox.subscribers.publish(&Event::Lagged);
+            if let Ok((connection, reader)) = shared.target.open(&shared.inbox) {
                 shared.link.lock().unwrap_or_else(PoisonError::into_inner).connection = Some(connection);
                 shared.changed.notify_all();
-                shared.subscribers.publish(&Event::Lagged);
+                shared.inbox.subscribers.publish(&Event::Lagged);
                 pause = RECONNECT_PAUSE_MIN;
                 break reader;
             }

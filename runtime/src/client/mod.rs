@@ -7,6 +7,7 @@ mod connection;
 mod error;
 mod events;
 mod handle;
+mod holds;
 mod launch;
 
 pub use error::KeeperError;

@@ -1,16 +1,20 @@
 //! Taking over from a keeper that is gone: the records say what there was, the kernel what there still is.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::failure::Failure;
 use crate::keeper::container::{Container, Phase, Watched};
 use crate::keeper::fifo;
 use crate::keeper::log::Log;
 use crate::keeper::poll::{Serial, Source, Stream};
 use crate::keeper::record::{Record, start_ticks};
 use crate::keeper::run::Keeper;
+use crate::keeper::start::system;
 use crate::signal::Signal;
+use crate::spec::ContainerId;
 use crate::state::{Ending, ExitStatus, Timestamp};
 use crate::{cgroup, sys};
 
@@ -72,7 +76,7 @@ impl Keeper {
         Some(Watched { descriptor, token })
     }
 
-    /// Takes up the streams again. A terminal went with the keeper that held it.
+    /// Takes up the streams again. The master of a terminal comes from the client that holds it.
     fn reopen(&mut self, serial: Serial, container: &mut Container) {
         let id = container.record.id.clone();
         match container.record.log.as_ref().map(Log::open).transpose() {
@@ -97,6 +101,19 @@ impl Keeper {
         }
         // Most containers have none.
         container.streams.stdin = fifo::reopen_input(&self.records.path(&id, "stdin")).ok();
+    }
+
+    /// Takes back the master of a terminal that a client held.
+    pub(super) fn restore(&mut self, id: &ContainerId, master: Option<OwnedFd>) -> Result<(), Failure> {
+        let serial = self.find(id)?;
+        let restored = self.with(serial, |keeper, container| {
+            let wanted = container.record.terminal && container.process.is_some() && container.terminal().is_none();
+            let Some(master) = master.filter(|_| wanted) else {
+                return Err(container.wrong_status("given its terminal back"));
+            };
+            keeper.watch_output(serial, container, Stream::Stdout, master).map_err(system("watch the terminal"))
+        });
+        restored.unwrap_or_else(|| Err(Failure::NotFound { id: id.clone() }))
     }
 
     /// A container that ended while no keeper was there.

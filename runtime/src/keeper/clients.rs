@@ -9,11 +9,12 @@ use std::os::unix::net::UnixStream;
 use rustix::net::sockopt::socket_peercred;
 
 use crate::failure::Failure;
+use crate::keeper::container::Container;
 use crate::keeper::poll::{Source, Token};
 use crate::keeper::run::Keeper;
 use crate::limits::{CLIENT_QUEUE_BYTES_MAX, CLIENTS_MAX};
 use crate::state::Event;
-use crate::wire::{Answer, Decoder, Frame, Kind, Request, receive, send};
+use crate::wire::{Answer, Decoder, Frame, Held, Hold, Kind, Request, receive, send};
 
 /// Whom an answer goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,7 @@ impl Keeper {
                 Ok(Some(frame)) if frame.kind == Kind::Request => {
                     let reply = ReplyTo { client: key, sequence: frame.sequence };
                     match serde_json::from_slice::<Request>(&frame.body) {
-                        Ok(request) => self.request(reply, request),
+                        Ok(request) => self.request(reply, request, frame.descriptors),
                         Err(error) => self.refuse(
                             reply,
                             Failure::Invalid {
@@ -147,6 +148,34 @@ impl Keeper {
                 }
             }
             Err(error) => eprintln!("write an event: {error}"),
+        }
+    }
+
+    /// Gives everybody a copy of what would end with the keeper.
+    pub(super) fn hold(&mut self, container: &Container) {
+        for key in self.clients.keys().copied().collect::<Vec<_>>() {
+            self.hold_at(key, container);
+        }
+    }
+
+    /// Gives a new client copies of what would end with the keeper.
+    pub(super) fn hold_all(&mut self, reply: ReplyTo) {
+        for serial in self.containers.keys().copied().collect::<Vec<_>>() {
+            self.with(serial, |keeper, container| keeper.hold_at(reply.client, container));
+        }
+    }
+
+    fn hold_at(&mut self, key: u64, container: &Container) {
+        let held = [(Held::Terminal, container.terminal()), (Held::Stdin, container.streams.stdin.as_ref())];
+        for (what, descriptor) in held {
+            let Some(descriptor) = descriptor else { continue };
+            let hold = Hold { id: container.record.id.clone(), what };
+            match (serde_json::to_vec(&hold), descriptor.try_clone()) {
+                (Ok(body), Ok(copy)) => {
+                    self.queue(key, Frame { kind: Kind::Hold, sequence: 0, body, descriptors: vec![copy] });
+                }
+                _ => eprintln!("{}: no copy of its terminal or stdin could be handed out", container.record.id),
+            }
         }
     }
 

@@ -91,6 +91,7 @@ fn serve(single: SingleThread, options: &KeepOptions, ready: &mut Option<File>) 
     let bad_state = |source| KeepError::StateDirectory { path: state.clone(), source };
     make_private(state).map_err(bad_state)?;
     let lock = lock(state)?;
+    sys::default_signals();
     // The program's file name is a descriptor's number now, which tells nobody anything.
     rustix::thread::set_name(c"shoal-keeper").map_err(|e| KeepError::host("take a name")(e.into()))?;
     if options.detach {

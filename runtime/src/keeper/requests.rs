@@ -1,5 +1,7 @@
 //! From a request to the method that does it.
 
+use std::os::fd::OwnedFd;
+
 use crate::cgroup;
 use crate::failure::Failure;
 use crate::keeper::clients::ReplyTo;
@@ -11,11 +13,12 @@ use crate::wire::{Answer, Request, Welcome};
 
 impl Keeper {
     /// Does what a client asks.
-    pub(super) fn request(&mut self, reply: ReplyTo, request: Request) {
+    pub(super) fn request(&mut self, reply: ReplyTo, request: Request, descriptors: Vec<OwnedFd>) {
         match request {
             Request::Hello => {
                 let welcome = Welcome { pid: std::process::id(), version: env!("CARGO_PKG_VERSION").to_owned() };
                 self.answer(reply, &Answer::Welcome(welcome), Vec::new());
+                self.hold_all(reply);
             }
             Request::Create { spec, start } => self.create(reply, &spec, start),
             Request::Start { id } => self.start(reply, &id),
@@ -54,6 +57,10 @@ impl Keeper {
                 Ok(stats) => self.answer(reply, &Answer::Stats(Box::new(stats)), Vec::new()),
                 Err(failure) => self.refuse(reply, failure),
             },
+            Request::Restore { id } => {
+                let outcome = self.restore(&id, descriptors.into_iter().next());
+                self.settle(reply, outcome);
+            }
             Request::Shutdown => {
                 let held = self.containers.len();
                 if held > 0 {

@@ -88,8 +88,8 @@ impl Keeper {
         let name = format!("{}{key}", self.spares.prefix);
         let facts = &self.host.facts;
         let plan = CgroupPlan::new(&facts.cgroups, &facts.cgroup_parent, &name, &Resources::default())?;
-        let steps = plan.ancestors.into_iter().chain(plan.own).collect();
-        let parking = Parking { steps, location: plan.location };
+        // The keeper's own cgroup is beside it, so those above are there.
+        let parking = Parking { steps: plan.own, location: plan.location };
         let child = spawn(&self.single, &Birth { flags: BORN_WITH, cgroup: None, parking: Some(&parking) })?;
         let token = self.poller.watch(&child.control, Source::Spare(key))?;
         self.spares.children.push(Spare { key, token, parked: false, child, location: parking.location });

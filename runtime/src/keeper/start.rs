@@ -46,7 +46,11 @@ impl Keeper {
             return Err(Failure::Full { what: "containers".to_owned(), held: self.containers.len() });
         }
         let filter = self.filters.compile(&spec.seccomp, spec.process.capabilities.bounding, &self.host.facts)?;
-        let plan = StartPlan::new(spec, &self.host.facts, filter)?;
+        let mut plan = StartPlan::new(spec, &self.host.facts, filter)?;
+        if spec.cgroup_parent.as_ref().is_none_or(|parent| *parent == self.host.facts.cgroup_parent) {
+            // The keeper's own cgroup is there, and so are those above.
+            plan.cgroup.ancestors.clear();
+        }
         let log = spec.log.as_ref().map(Log::open).transpose().map_err(system("open the log"))?;
         let made = self.make_files(spec).and_then(|pipes| {
             let (child, entry) = self.child_for(&plan)?;
@@ -232,6 +236,7 @@ impl Keeper {
             rustix::io::ioctl_fionbio(&master, true)?;
             self.watch_output(serial, container, Stream::Stdout, master)?;
         }
+        self.hold(container);
         if container.record.memory_limited {
             self.oom.watch(&self.host.locate(&container.record.cgroup))?;
         }

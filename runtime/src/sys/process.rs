@@ -183,19 +183,23 @@ pub(crate) fn execute(path: &CStr, arguments: &[&CStr], environment: &[&CStr]) -
     io::Error::last_os_error()
 }
 
-/// Every signal unblocked and back to its default, as a fresh program expects.
-///
-/// # Errors
-/// As sigprocmask(2).
-pub(crate) fn reset_signals() -> io::Result<()> {
-    for number in 1..=64 {
-        if number == libc::SIGKILL || number == libc::SIGSTOP {
-            continue;
-        }
+/// Every signal back to its default but SIGPIPE, which stays ignored: what a keeper was started with is not for its
+/// containers.
+pub(crate) fn default_signals() {
+    for number in (1..=64).filter(|number| ![libc::SIGKILL, libc::SIGSTOP, libc::SIGPIPE].contains(number)) {
         // SAFETY: SIG_DFL runs no code of ours. Numbers that libc keeps for itself are refused, which is fine: they
         // were never changed.
         unsafe { libc::signal(number, libc::SIG_DFL) };
     }
+}
+
+/// What `default_signals` left over, as a fresh program expects it: SIGPIPE kills, and nothing is blocked.
+///
+/// # Errors
+/// As sigprocmask(2).
+pub(crate) fn reset_signals() -> io::Result<()> {
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     // SAFETY: sigset_t is plain data, filled by sigemptyset before use.
     let outcome = unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Request = 1,
     Answer = 2,
     Event = 3,
+    /// A descriptor that the client keeps for the keeper's successor.
+    Hold = 4,
 }
 
 /// Bytes that are no frame of ours. The connection is closed: nothing after them can be trusted.
@@ -120,6 +122,7 @@ impl Decoder {
             1 => Kind::Request,
             2 => Kind::Answer,
             3 => Kind::Event,
+            4 => Kind::Hold,
             other => return Err(FrameError::Kind(other)),
         };
         let said = usize::from(header[4]);

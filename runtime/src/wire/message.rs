@@ -68,6 +68,10 @@ pub(crate) enum Request {
     Stats {
         id: ContainerId,
     },
+    /// The master of the container's terminal comes along: an earlier keeper gave it to be held.
+    Restore {
+        id: ContainerId,
+    },
     /// The keeper ends once it holds no container; refused before.
     Shutdown,
 }
@@ -104,6 +108,23 @@ pub(crate) struct Welcome {
     pub(crate) pid: u32,
     /// The program's version.
     pub(crate) version: String,
+}
+
+/// What a client holds for the keeper's successor; the descriptor comes along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hold {
+    pub(crate) id: ContainerId,
+    pub(crate) what: Held,
+}
+
+/// What would end with the keeper if nobody else had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Held {
+    /// The master of a terminal: its processes would be hung up.
+    Terminal,
+    /// The writing end of stdin: its reader would see the end.
+    Stdin,
 }
 
 /// Which descriptors come with an answer, in this order.

@@ -6,5 +6,5 @@ mod message;
 mod socket;
 
 pub(crate) use frame::{Decoder, Frame, Kind};
-pub(crate) use message::{Answer, Request, Streams, Welcome};
+pub(crate) use message::{Answer, Held, Hold, Request, Streams, Welcome};
 pub(crate) use socket::{receive, send, send_all};

@@ -1,6 +1,7 @@
 //! A keeper that is killed, and its successor.
 
 use std::fs;
+use std::io::Write;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal as RawSignal, kill_process};
@@ -56,6 +57,29 @@ fn kernel_remembers() -> bool {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+}
+
+#[test]
+fn terminals_and_stdin_outlive_the_keeper_too() {
+    let house = House::new();
+    let script = "while read line; do echo got $line; done; echo end";
+    let mut terminal = house.shell("terminal", script);
+    terminal.process.terminal = true;
+    let mut piped = house.shell("piped", script);
+    for spec in [&mut terminal, &mut piped] {
+        spec.process.open_stdin = true;
+        house.keeper.run(spec).unwrap();
+    }
+    replace(&house);
+    for spec in [&terminal, &piped] {
+        let attachment = house.keeper.attach(&spec.id, true).unwrap();
+        fs::File::from(attachment.stdin.unwrap()).write_all(b"word\n").unwrap();
+        house.wait_said(&spec.id, "got word");
+    }
+    house.keeper.resize(&terminal.id, 10, 20).unwrap();
+    house.keeper.close_stdin(&piped.id).unwrap();
+    house.wait(&piped.id);
+    assert_eq!(house.said(&piped.id), "got word\nend\n");
 }
 
 #[test]
