@@ -8,6 +8,7 @@ use crate::failure::{Failure, Stage};
 use crate::keeper::clients::ReplyTo;
 use crate::keeper::container::{Container, Phase, Removal};
 use crate::keeper::poll::{Serial, Stream};
+use crate::keeper::record::unreaped_exit;
 use crate::keeper::run::Keeper;
 use crate::keeper::start::system;
 use crate::keeper::timers::Due;
@@ -172,15 +173,18 @@ impl Keeper {
         self.try_removal(serial);
     }
 
-    /// An adopted process ended. It is another's child; the kernel remembers how it ended for holders of a pidfd, from
-    /// the moment its parent reaped it.
+    /// An adopted process ended. It is another's child: until that reaps it, `/proc` says how it ended; from then on the
+    /// kernel remembers for holders of a pidfd.
     fn adopted_ended(&mut self, serial: Serial, container: &mut Container) {
         let Some(process) = &container.process else { return };
-        match sys::exit_record(&process.descriptor) {
+        let record = &container.record;
+        let unreaped = record.start_ticks.and_then(|ticks| unreaped_exit(record.pid, ticks));
+        match unreaped.or_else(|| sys::exit_record(&process.descriptor)) {
             Some(status) => self.reaped(serial, container, to_ending(status)),
             None if self.host.facts.kernel < REMEMBERS_EXITS => self.reaped(serial, container, Ending::Unknown),
             None => {
-                // It is readable until then; what is of interest is the hang-up, which is always told.
+                // In between the two. The pidfd is readable all the time; its hang-up, which is always told, says that
+                // the process was reaped.
                 match self.poller.want_write(&process.descriptor, process.token, false, false) {
                     Ok(()) => self.timers.add(REAPING_MAX, Due::ExitUnknown(serial)),
                     Err(_) => self.reaped(serial, container, Ending::Unknown),

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::signal::Signal;
 use crate::spec::{ContainerId, ContainerSpec, LogSpec};
 use crate::state::{ContainerState, ContainerStatus, ExitStatus, Timestamp};
+use crate::sys::WaitStatus;
 
 /// What is known of one container. Everything else is found from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,14 +194,34 @@ fn fold(text: &str) -> io::Result<Record> {
 
 /// The kernel's start time of a process, in ticks since boot; `None` when there is no such process.
 pub(super) fn start_ticks(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name in parentheses, which may hold anything; the last ')' ends it.
-    let rest = stat.get(stat.rfind(')')? + 2..)?;
-    rest.split(' ').nth(START_TIME_FIELD)?.parse().ok()
+    stat_field(&stat(pid)?, START_TIME_FIELD)
 }
 
-/// Field 22 of proc_pid_stat(5), counted from the third.
-const START_TIME_FIELD: usize = 19;
+/// How a process ended that its parent did not reap yet; `None` when there is none, or it is not the one that was
+/// started then.
+pub(super) fn unreaped_exit(pid: u32, start_ticks: u64) -> Option<WaitStatus> {
+    let stat = stat(pid)?;
+    if !stat.starts_with('Z') || stat_field(&stat, START_TIME_FIELD) != Some(start_ticks) {
+        return None;
+    }
+    let status: u32 = stat_field(&stat, EXIT_CODE_FIELD)?;
+    Some(WaitStatus::from_raw(status.cast_signed()))
+}
+
+/// What proc_pid_stat(5) describes, from the third field on.
+fn stat(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in parentheses, which may hold anything; the last ')' ends it.
+    Some(stat.get(stat.rfind(')')? + 2..)?.trim_end().to_owned())
+}
+
+fn stat_field<T: FromStr>(stat: &str, field: usize) -> Option<T> {
+    stat.split(' ').nth(field - 3)?.parse().ok()
+}
+
+/// Numbers of fields in proc_pid_stat(5).
+const START_TIME_FIELD: usize = 22;
+const EXIT_CODE_FIELD: usize = 52;
 const STATE: &str = "state";
 const PIPES: [&str; 3] = ["stdin", "stdout", "stderr"];
 
@@ -208,6 +230,8 @@ mod tests {
     use super::*;
     use crate::spec::{Layers, ProcessSpec, RootFs};
     use crate::state::Ending;
+    use rustix::process::{WaitId, WaitIdOptions};
+    use std::process::Stdio;
 
     fn record(id: &str) -> Record {
         Record {
@@ -274,5 +298,21 @@ mod tests {
         assert_eq!(start_ticks(own), start_ticks(own));
         assert!(start_ticks(own).is_some_and(|ticks| ticks > 0));
         assert_eq!(start_ticks(u32::MAX), None);
+    }
+
+    #[test]
+    fn an_end_can_be_read_before_it_is_reaped() {
+        let mut child =
+            std::process::Command::new("/bin/sh").args(["-c", "read x; exit 5"]).stdin(Stdio::piped()).spawn().unwrap();
+        let ticks = start_ticks(child.id()).unwrap();
+        assert_eq!(unreaped_exit(child.id(), ticks), None);
+        let pid = rustix::process::Pid::from_child(&child);
+        drop(child.stdin.take());
+        // Ended, and left as it is.
+        rustix::process::waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        assert_eq!(unreaped_exit(child.id(), ticks), Some(WaitStatus::Exited(5)));
+        assert_eq!(unreaped_exit(child.id(), ticks + 1), None);
+        assert_eq!(child.wait().unwrap().code(), Some(5));
+        assert_eq!(unreaped_exit(pid.as_raw_nonzero().get().cast_unsigned(), ticks), None);
     }
 }

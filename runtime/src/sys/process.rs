@@ -140,6 +140,16 @@ pub(crate) enum WaitStatus {
     Killed(i32),
 }
 
+impl WaitStatus {
+    /// Reads the kernel's own form.
+    pub(crate) fn from_raw(status: i32) -> Self {
+        match status & 0x7f {
+            0 => Self::Exited((status >> 8) & 0xff),
+            signal => Self::Killed(signal),
+        }
+    }
+}
+
 /// How a process ended that is no child of this one: the kernel remembers it for whoever holds a pidfd (since 6.15).
 /// `None` when it does not, or the process runs.
 pub(crate) fn exit_record(pidfd: impl AsFd) -> Option<WaitStatus> {
@@ -160,10 +170,7 @@ pub(crate) fn exit_record(pidfd: impl AsFd) -> Option<WaitStatus> {
     if outcome != 0 || info.mask & PIDFD_INFO_EXIT == 0 {
         return None;
     }
-    match info.exit_code & 0x7f {
-        0 => Some(WaitStatus::Exited((info.exit_code >> 8) & 0xff)),
-        signal => Some(WaitStatus::Killed(signal)),
-    }
+    Some(WaitStatus::from_raw(info.exit_code))
 }
 
 /// Ends this process at once: nothing is flushed, nothing is dropped.

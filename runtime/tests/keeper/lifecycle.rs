@@ -119,7 +119,7 @@ fn memory_limits_kill_and_are_told() {
         stats.memory_usage.is_some_and(|usage| usage > 0) && stats.cpu_total.is_some_and(|cpu| cpu > 0),
         "{stats:?}"
     );
-    assert_eq!(stats.pids, Some(2));
+    assert!(stats.pids.is_some_and(|pids| pids > 0), "{stats:?}");
     let mut enough = house.container("enough", &["/bin/eat", "20"]);
     enough.resources = spec.resources;
     assert!(!house.finish(&enough).oom_killed);
