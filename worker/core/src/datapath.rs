@@ -88,7 +88,11 @@ impl DataPath {
 
     /// Whether a network stands, so that endpoints can be attached to it.
     pub(crate) fn is_ready(&self, network: NetworkId) -> bool {
-        self.networks.get(&network).is_some_and(|machine| machine.held.is_some() && machine.wanted.is_some())
+        self.networks.get(&network).is_some_and(|machine| {
+            // One that was let go and is wanted again goes first: an endpoint on it would lose it.
+            let goes = matches!(machine.under_way, Some(NetworkStep::Remove));
+            machine.held.is_some() && machine.wanted.is_some() && !goes
+        })
     }
 
     /// Whether the kernel may still send new connections to a task.
