@@ -167,12 +167,13 @@ impl Update<'_> {
 
     fn begin(&self, slot: &SlotView<'_>, plan: &mut Plan) {
         let (service, place) = (self.service.id, slot.slot);
-        if self.config.order == UpdateOrder::StartFirst || slot.old.is_empty() {
-            plan.push(Step::Create { service, slot: place, desired: TaskState::Running });
-            return;
-        }
-        plan.push(Step::Create { service, slot: place, desired: TaskState::Ready });
-        for old in &slot.old {
+        let starts_first = self.config.order == UpdateOrder::StartFirst || slot.old.is_empty();
+        let desired = if starts_first { TaskState::Running } else { TaskState::Ready };
+        plan.push(Step::Create { service, slot: place, desired });
+        // One goes on serving until the new one runs; others are of updates that this one overtook.
+        let running = |task: &&&Arc<Task>| task.status.state == TaskState::Running;
+        let kept = slot.old.iter().find(running).or(slot.old.last()).filter(|_| starts_first);
+        for old in slot.old.iter().filter(|old| kept.is_none_or(|kept| kept.id != old.id)) {
             plan.push(Step::Desire { task: old.id, state: TaskState::Shutdown });
         }
     }
