@@ -29,8 +29,14 @@ pub fn decide(tables: &Tables, service: &Service, now: Timestamp) -> Plan {
             live.for_each(|task| plan.push(Step::Desire { task: task.id, state: TaskState::Shutdown }));
             continue;
         }
+        if node.spec.availability != Availability::Active {
+            // It keeps what it has; what is not there yet does not come.
+            let waiting = live.filter(|task| task.status.state < TaskState::Assigned);
+            waiting.for_each(|task| plan.push(Step::Desire { task: task.id, state: TaskState::Shutdown }));
+            continue;
+        }
         let occupied = live.count() > 0 || (is_settled(service, &tasks, now) && !rolling_back);
-        if !occupied && node.spec.availability == Availability::Active {
+        if !occupied {
             plan.push(Step::Create { service: service.id, slot, desired: TaskState::Running });
         }
     }
