@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures Shoal beside Debian's docker.io in swarm mode, in one run on this machine, and prints the table of README.md.
-# As root, on Debian 12 or Ubuntu with Rust. Usage: tests/bench/run.sh [MEASUREMENT...]
+# As root, on Debian 12 or Ubuntu with Rust. Usage: tests/bench/run.sh [--shoal-alone] [scale] [first-answer] [failover]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 missing=()
