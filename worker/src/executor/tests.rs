@@ -180,6 +180,7 @@ async fn the_session_follows_the_leader() {
     let host = Host::new();
     let (mut first, mut second) = (FakeManager::start().await, FakeManager::start().await);
     first.redirect(Some(second.address()));
+    second.beat_every(300);
     let mut worker = host.start(&[&first]).await;
     let mut leading = in_time(second.session()).await;
     leading.tell_cluster(&[second.address(), first.address()], "manager", "root").await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use shoal_proto::codec;
@@ -38,6 +39,7 @@ impl crate::Connect for Plain {
 pub(crate) struct FakeManager {
     address: String,
     leader: Arc<Mutex<Option<String>>>,
+    heartbeat_ms: Arc<AtomicU64>,
     sessions: mpsc::Receiver<Leading>,
     serving: JoinHandle<()>,
 }
@@ -45,17 +47,20 @@ pub(crate) struct FakeManager {
 /// One session, seen from the leader.
 #[derive(Debug)]
 pub(crate) struct Leading {
-    frames: Streaming<WorkerFrame>,
+    /// All but heartbeats, which are answered as they come.
+    frames: mpsc::Receiver<FromWorker>,
+    hearing: JoinHandle<()>,
     answers: mpsc::Sender<Result<ManagerFrame, Status>>,
     known: AssignmentSet,
     revision: Revision,
-    silent: bool,
+    silent: Arc<AtomicBool>,
     applied: u64,
     statuses: BTreeMap<TaskId, TaskStatus>,
 }
 
 struct Service {
     leader: Arc<Mutex<Option<String>>>,
+    heartbeat_ms: Arc<AtomicU64>,
     sessions: mpsc::Sender<Leading>,
 }
 
@@ -71,12 +76,22 @@ impl Dispatcher for Service {
             return Err(refusal);
         }
         let (answers, outbound) = mpsc::channel(64);
-        let leading = Leading {
+        let (heard, frames) = mpsc::channel(1024);
+        let silent: Arc<AtomicBool> = Arc::default();
+        let hearing = Hearing {
             frames: request.into_inner(),
+            heard,
+            answers: answers.clone(),
+            silent: Arc::clone(&silent),
+            heartbeat_ms: self.heartbeat_ms.load(Ordering::Relaxed),
+        };
+        let leading = Leading {
+            frames,
+            hearing: tokio::spawn(hearing.run()),
             answers,
             known: AssignmentSet::default(),
             revision: Revision(0),
-            silent: false,
+            silent,
             applied: 0,
             statuses: Default::default(),
         };
@@ -91,12 +106,15 @@ impl FakeManager {
         let address = listener.local_addr().unwrap().to_string();
         let leader: Arc<Mutex<Option<String>>> = Arc::default();
         let (sessions_in, sessions) = mpsc::channel(16);
-        let service = Service { leader: Arc::clone(&leader), sessions: sessions_in };
+        // As long as real managers take: a crowded host must not look like a silent one.
+        let heartbeat_ms = Arc::new(AtomicU64::new(1000));
+        let service =
+            Service { leader: Arc::clone(&leader), heartbeat_ms: Arc::clone(&heartbeat_ms), sessions: sessions_in };
         let server = Server::builder().add_service(DispatcherServer::new(service));
         let serving = tokio::spawn(async move {
             server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap();
         });
-        Self { address, leader, sessions, serving }
+        Self { address, leader, heartbeat_ms, sessions, serving }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -108,15 +126,21 @@ impl FakeManager {
         *self.leader.lock().unwrap() = leader;
     }
 
+    /// The period of heartbeats from the next session on.
+    pub(crate) fn beat_every(&self, milliseconds: u64) {
+        self.heartbeat_ms.store(milliseconds, Ordering::Relaxed);
+    }
+
     /// The next session, registered and welcomed.
     pub(crate) async fn session(&mut self) -> Leading {
         let mut leading = self.sessions.recv().await.unwrap();
-        let Some(FromWorker::Register(register)) = leading.frames.message().await.unwrap().unwrap().kind else {
+        let Some(FromWorker::Register(register)) = leading.frames.recv().await else {
             panic!("the first frame is no registration");
         };
+        let heartbeat_ms = self.heartbeat_ms.load(Ordering::Relaxed);
         codec::decode::<NodeDescription>(&register.description).unwrap();
         register.data_path_address.parse::<std::net::IpAddr>().unwrap();
-        leading.answer(ToWorker::Welcome(Welcome { session_id: "s".into(), heartbeat_ms: 60 })).await;
+        leading.answer(ToWorker::Welcome(Welcome { session_id: "s".into(), heartbeat_ms })).await;
         leading
     }
 
@@ -146,7 +170,7 @@ impl Leading {
 
     /// Neither answers nor closes.
     pub(crate) fn fall_silent(&mut self) {
-        self.silent = true;
+        self.silent.store(true, Ordering::Relaxed);
     }
 
     /// Hears the worker until a task is reported in this state.
@@ -167,10 +191,9 @@ impl Leading {
     }
 
     async fn hear(&mut self) {
-        let frame = self.frames.message().await.unwrap().expect("the worker closed the session");
-        match frame.kind.unwrap() {
+        match self.frames.recv().await.expect("the worker closed the session") {
             FromWorker::Register(_) => panic!("registered twice"),
-            FromWorker::Heartbeat(_) => self.answer(ToWorker::Heartbeat(HeartbeatReply { heartbeat_ms: 60 })).await,
+            FromWorker::Heartbeat(_) => {}
             FromWorker::Statuses(statuses) => {
                 let reports: Vec<TaskReport> = codec::decode(&statuses.reports).unwrap();
                 for TaskReport { task, status } in reports {
@@ -183,8 +206,38 @@ impl Leading {
     }
 
     async fn answer(&self, kind: ToWorker) {
-        if !self.silent {
+        if !self.silent.load(Ordering::Relaxed) {
             self.answers.send(Ok(ManagerFrame { kind: Some(kind) })).await.unwrap();
+        }
+    }
+}
+
+impl Drop for Leading {
+    fn drop(&mut self) {
+        self.hearing.abort();
+    }
+}
+
+/// Hears one worker, and answers its heartbeats also while the test does something else.
+struct Hearing {
+    frames: Streaming<WorkerFrame>,
+    heard: mpsc::Sender<FromWorker>,
+    answers: mpsc::Sender<Result<ManagerFrame, Status>>,
+    silent: Arc<AtomicBool>,
+    heartbeat_ms: u64,
+}
+
+impl Hearing {
+    async fn run(mut self) {
+        while let Ok(Some(WorkerFrame { kind: Some(kind) })) = self.frames.message().await {
+            if !matches!(kind, FromWorker::Heartbeat(_)) {
+                if self.heard.send(kind).await.is_err() {
+                    return;
+                }
+            } else if !self.silent.load(Ordering::Relaxed) {
+                let reply = HeartbeatReply { heartbeat_ms: self.heartbeat_ms };
+                let _gone = self.answers.send(Ok(ManagerFrame { kind: Some(ToWorker::Heartbeat(reply)) })).await;
+            }
         }
     }
 }
