@@ -12,7 +12,7 @@ use shoal_proto::model::{NodeId, Role};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::metadata::MetadataValue;
-use tonic::{Request, Response, Status, Streaming, async_trait};
+use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 
 use super::authority::{parse_node, refusal};
 use super::{REMOVED, Services, deadline, within};
@@ -23,7 +23,7 @@ use crate::limits::{DIAL_BACK_TIMEOUT, REQUEST_TIMEOUT, SNAPSHOT_BYTES, SNAPSHOT
 #[async_trait]
 impl Raft for Services {
     async fn deliver(&self, request: Request<Streaming<RaftBatch>>) -> Result<Response<RaftDone>, Status> {
-        let (caller, _) = self.manager(&request)?;
+        let caller = self.peer(&request).await?;
         let mut batches = request.into_inner();
         let (sender, named) = watch::channel(None);
         let receive = async {
@@ -31,6 +31,8 @@ impl Raft for Services {
                 if let Some(member) = batch.sender {
                     sender.send_replace(Some(member.raft_id));
                     self.learn(member, caller).await?;
+                } else if sender.borrow().is_none() {
+                    return Err(Status::invalid_argument("the first batch must name its sender"));
                 }
                 let inputs = batch.messages.into_iter();
                 let inputs = inputs.map(|message| Input::RaftMessage { message, snapshot: None }).collect();
@@ -46,7 +48,7 @@ impl Raft for Services {
     }
 
     async fn install(&self, request: Request<Streaming<SnapshotChunk>>) -> Result<Response<RaftDone>, Status> {
-        self.manager(&request)?;
+        self.peer(&request).await?;
         let receive = within(SNAPSHOT_TIMEOUT, async {
             let (message, data) = collect(request.into_inner()).await?;
             self.feed(vec![Input::RaftMessage { message, snapshot: Some(data) }]).await?;
@@ -103,6 +105,19 @@ impl Raft for Services {
 }
 
 impl Services {
+    /// A manager that takes part. Only the leader's records are new enough to tell who does not: one that lags may know
+    /// less than the manager that brings it the log.
+    async fn peer<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
+        if self.manager.view().is_leader() {
+            let standing = self.standing_manager(request).await;
+            return standing.map(|(node, _)| node).map_err(|status| match status.code() {
+                Code::PermissionDenied => removed(status.message()),
+                _ => status,
+            });
+        }
+        self.manager(request).map(|(node, _)| node)
+    }
+
     async fn feed(&self, inputs: Vec<Input>) -> Result<(), Status> {
         let stopped = |_| Status::unavailable("this manager has stopped");
         self.manager.mailbox().send(Message::Inputs(inputs)).await.map_err(stopped)
@@ -116,9 +131,7 @@ impl Services {
         if self.manager.wait_until_removed(raft_id).await.is_none() {
             return std::future::pending().await;
         }
-        let mut status = Status::permission_denied("this manager is no member of the consensus");
-        status.metadata_mut().insert(REMOVED, MetadataValue::from_static("1"));
-        status
+        removed("this manager is no member of the consensus")
     }
 
     async fn learn(&self, sender: RaftMember, caller: NodeId) -> Result<(), Status> {
@@ -143,6 +156,13 @@ impl Services {
         }
         Ok(())
     }
+}
+
+/// The leader's refusal to a manager that is no member.
+fn removed(text: &str) -> Status {
+    let mut status = Status::permission_denied(text);
+    status.metadata_mut().insert(REMOVED, MetadataValue::from_static("1"));
+    status
 }
 
 /// Who speaks: the caller itself, unless a manager carries the request.
@@ -218,7 +238,7 @@ mod tests {
         assert_eq!(address("[2001:db8::1]:2377").unwrap(), "[2001:db8::1]:2377");
         assert_eq!(address("manager:2377").unwrap(), "manager:2377");
         for bad in ["", "192.0.2.1", ":2377", "192.0.2.1:port"] {
-            assert_eq!(address(bad).unwrap_err(), tonic::Code::InvalidArgument, "{bad}");
+            assert_eq!(address(bad).unwrap_err(), Code::InvalidArgument, "{bad}");
         }
     }
 }
