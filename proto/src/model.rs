@@ -30,7 +30,7 @@ pub use control::{
 };
 pub use id::{ClusterId, Id, IdError, NetworkId, NodeId, ServiceId, TaskId};
 pub use meta::{Labels, Meta, Timestamp, Version};
-pub use network::{Cidr, CidrError, IpamConfig, Network, NetworkDriver, NetworkSpec};
+pub use network::{Cidr, CidrError, IpamConfig, LocalNetwork, Network, NetworkDriver, NetworkSpec};
 pub use node::{
     Availability, ManagerStatus, Node, NodeDescription, NodeSpec, NodeState, NodeStatus, Platform, Plugin,
     Reachability, Role,

@@ -10,8 +10,9 @@ use shoal_manager_core::{
 };
 use shoal_proto::model::{
     AssignmentSet, Availability, ClusterId, ClusterSpec, ControlError, ControlErrorKind, ControlReply, ControlRequest,
-    Id, JoinTokens, NodeDescription, NodeId, PortConfig, PortProtocol, PortStatus, PublishMode, ResourceReservations,
-    Rollback, RootCa, Sensitive, ServiceMode, ServiceSpec, TaskReport, TaskState, TaskStatus, Timestamp,
+    Id, JoinTokens, Labels, LocalNetwork, NetworkAttachmentSpec, NodeDescription, NodeId, PortConfig, PortProtocol,
+    PortStatus, PublishMode, ResourceReservations, Rollback, RootCa, Sensitive, ServiceMode, ServiceSpec, TaskReport,
+    TaskState, TaskStatus, Timestamp,
 };
 
 /// A plane, a disk, and one worker that does what it is told.
@@ -207,6 +208,30 @@ fn creates_scales_updates_and_removes() {
     host.report(TaskState::Running);
     assert_eq!(host.plane.tables().tasks().count(), 0);
     assert!(host.told.tasks.is_empty() && host.told.services.is_empty());
+}
+
+#[test]
+fn workers_are_told_which_of_their_own_networks_a_task_has() {
+    let mut host = Host::swarm();
+    let tables = host.plane.tables();
+    let id = |name| tables.network_named(name).unwrap().id.to_string();
+    let (host_id, bridge_id) = (id("host"), id("bridge"));
+    let wishes = [
+        ("Host", LocalNetwork::Host),
+        (host_id.as_str(), LocalNetwork::Host),
+        (bridge_id.as_str(), LocalNetwork::Bridge),
+        ("none", LocalNetwork::None),
+    ];
+    for (number, (target, expected)) in wishes.into_iter().enumerate() {
+        let mut spec = web(1);
+        spec.name = format!("web{number}");
+        spec.endpoint.ports.clear();
+        let target = target.to_owned();
+        spec.task.networks = vec![NetworkAttachmentSpec { target, aliases: Vec::new(), driver_options: Labels::new() }];
+        host.ask(ControlRequest::CreateService { spec: Box::new(spec.clone()) }).unwrap();
+        let told = host.told.tasks.values().find(|told| told.task.service_name == spec.name).unwrap();
+        assert_eq!(told.local_network, expected, "{:?}", spec.task.networks);
+    }
 }
 
 #[test]

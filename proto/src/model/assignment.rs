@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cidr, NetworkId, NodeId, PortConfig, ServiceId, Task, TaskId, TaskStatus};
+use super::{Cidr, LocalNetwork, NetworkId, NodeId, PortConfig, ServiceId, Task, TaskId, TaskStatus};
 
 /// Numbers the sets that one session was told, from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct AssignmentSet {
 pub struct TaskAssignment {
     /// The task as stored when spec, desired state or addresses last changed.
     pub task: Task,
+    /// What it has of its host's own networks, as the managers understand the wishes in its spec.
+    pub local_network: LocalNetwork,
 }
 
 /// A network that a worker needs.

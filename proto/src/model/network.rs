@@ -57,6 +57,18 @@ pub enum NetworkDriver {
     Bridge,
 }
 
+/// What a task has of its host's own networks, beside those of the swarm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum LocalNetwork {
+    /// A way out by the host's bridge.
+    #[default]
+    Bridge,
+    /// The host's own network: no namespace of its own.
+    Host,
+    /// Nothing.
+    None,
+}
+
 /// Addresses wished for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IpamConfig {

@@ -213,17 +213,17 @@ impl WorkerCore {
             machine.withdrawn |= !self.assignments.tasks.contains_key(id);
         }
         for (id, assigned) in &self.assignments.tasks {
-            let task = assigned.task.clone();
+            let assigned = assigned.clone();
             match self.tasks.get_mut(id) {
                 Some(machine) => {
                     if machine.withdrawn {
                         // It was found before its task was known, or comes back before all of it was gone.
                         self.outbox.changed(*id);
                     }
-                    machine.assign(task);
+                    machine.assign(assigned);
                 }
                 None => {
-                    let machine = TaskMachine::assigned(task, self.ended.get(id).cloned(), turn.now);
+                    let machine = TaskMachine::assigned(assigned, self.ended.get(id).cloned(), turn.now);
                     self.tasks.insert(*id, machine);
                     self.outbox.changed(*id);
                 }

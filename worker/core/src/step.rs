@@ -3,7 +3,7 @@
 //! [`decide`] is a function; it is asked again after every step that needs no answer from outside, so a lost wake-up costs
 //! delay only. Leaves noting and performing to the core.
 
-use shoal_proto::model::{TaskState, Timestamp};
+use shoal_proto::model::{LocalNetwork, TaskState, Timestamp};
 
 use crate::task::{ContainerFact, Ending, ImageFact, Stop, TaskMachine};
 use crate::{CoreLimits, EndpointPlan, NetworkNamespace, Operation};
@@ -157,7 +157,10 @@ impl TaskMachine {
     }
 
     pub(crate) fn namespace(&self) -> NetworkNamespace {
-        if self.names_local_network("host") { NetworkNamespace::Host } else { NetworkNamespace::Endpoint }
+        match self.local_network {
+            LocalNetwork::Host => NetworkNamespace::Host,
+            LocalNetwork::Bridge | LocalNetwork::None => NetworkNamespace::Endpoint,
+        }
     }
 
     /// Its endpoint as the assignment wishes it: the swarm's networks first, the bridge for the way out last.
@@ -166,12 +169,8 @@ impl TaskMachine {
         EndpointPlan {
             task: self.id,
             attachments: task.map(|task| task.attachments.clone()).unwrap_or_default(),
-            bridge: !self.names_local_network("none"),
+            bridge: self.local_network == LocalNetwork::Bridge,
             host_ports: task.map(|task| task.host_ports.clone()).unwrap_or_default(),
         }
-    }
-
-    fn names_local_network(&self, name: &str) -> bool {
-        self.task.as_ref().is_some_and(|task| task.spec.networks.iter().any(|network| network.target == name))
     }
 }

@@ -3,7 +3,9 @@
 //! Leaves what to do about it to `step`, and performing to the shell. Invariants: at most one operation is under way; the
 //! reported state only rises; an ended task never starts again.
 
-use shoal_proto::model::{NetworkId, PortStatus, Task, TaskExit, TaskId, TaskState, TaskStatus, Timestamp};
+use shoal_proto::model::{
+    LocalNetwork, NetworkId, PortStatus, Task, TaskAssignment, TaskExit, TaskId, TaskState, TaskStatus, Timestamp,
+};
 
 use crate::retry::Retry;
 use crate::{
@@ -17,6 +19,7 @@ pub(crate) struct TaskMachine {
     pub(crate) id: TaskId,
     /// As last assigned; `None` for a container that was found and belongs to no assigned task.
     pub(crate) task: Option<Task>,
+    pub(crate) local_network: LocalNetwork,
     /// No longer assigned: all of it goes, then the machine.
     pub(crate) withdrawn: bool,
     pub(crate) status: TaskStatus,
@@ -66,10 +69,12 @@ pub(crate) struct Stop {
 
 impl TaskMachine {
     /// A task that was assigned, with how it ended if that is known from before.
-    pub(crate) fn assigned(task: Task, ended: Option<TaskStatus>, now: Timestamp) -> Self {
+    pub(crate) fn assigned(assigned: TaskAssignment, ended: Option<TaskStatus>, now: Timestamp) -> Self {
+        let TaskAssignment { task, local_network } = assigned;
         let known_ended = ended.or_else(|| task.status.state.is_terminal().then(|| task.status.clone()));
         let status = known_ended.unwrap_or_else(|| initial_status(now));
-        Self { task: Some(task.clone()), withdrawn: false, ..Self::unassigned(task.id, status) }
+        let id = task.id;
+        Self { task: Some(task), local_network, withdrawn: false, ..Self::unassigned(id, status) }
     }
 
     /// A container that was found and belongs to no assigned task.
@@ -81,6 +86,7 @@ impl TaskMachine {
         Self {
             id,
             task: None,
+            local_network: LocalNetwork::default(),
             withdrawn: true,
             status,
             image: ImageFact::Unknown,
@@ -115,8 +121,9 @@ impl TaskMachine {
     }
 
     /// Takes over what is wanted now.
-    pub(crate) fn assign(&mut self, task: Task) {
-        self.task = Some(task);
+    pub(crate) fn assign(&mut self, assigned: TaskAssignment) {
+        self.task = Some(assigned.task);
+        self.local_network = assigned.local_network;
         self.withdrawn = false;
     }
 

@@ -7,7 +7,9 @@ mod stage;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use shoal_proto::model::{AssignmentSet, Mount, MountKind, TaskAssignment, TaskState, TmpfsOptions, VolumeOptions};
+use shoal_proto::model::{
+    AssignmentSet, LocalNetwork, Mount, MountKind, TaskAssignment, TaskState, TmpfsOptions, VolumeOptions,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::stage::{Stage, in_namespace, in_time, task};
@@ -109,7 +111,7 @@ fn a_container_of_its_own_network_is_checked_and_entered() {
         let stage = Stage::new().await;
         let mut serving = task(1, &["serve"], None);
         let mut plan = (*serving.task.spec).clone();
-        plan.networks.clear();
+        serving.local_network = LocalNetwork::Bridge;
         plan.container.mounts = vec![scratch()];
         plan.container.health_check = Some(shoal_proto::model::HealthCheck {
             test: vec!["CMD".into(), "/probe".into(), "check".into()],

@@ -92,8 +92,7 @@ fn check_networks(tables: &Tables, spec: &ServiceSpec, problems: &mut Problems) 
     let mut node_local = 0;
     for wish in &spec.task.networks {
         let target = wish.target.as_str();
-        let by_id = || target.parse().ok().and_then(|id| tables.network(id));
-        let network = tables.network_named(target).or_else(by_id);
+        let network = tables.network_wished(target);
         if network.is_some_and(|network| network.spec.ingress) {
             problems.add(format!(
                 "Service cannot be explicitly attached to the ingress network \"{target}\": leave it out"

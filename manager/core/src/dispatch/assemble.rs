@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    NetworkAssignment, NetworkId, Node, NodeId, PeerEndpoints, PublishMode, ServiceBackend, ServiceEndpoints,
-    ServiceId, Task, TaskState,
+    LocalNetwork, NetworkAssignment, NetworkDriver, NetworkId, Node, NodeId, PeerEndpoints, PublishMode,
+    ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskState,
 };
 
 use crate::store::Tables;
@@ -45,6 +45,25 @@ impl<'a> Shared<'a> {
 /// task does not get it back.
 pub(super) fn task(tables: &Tables, node: NodeId, id: shoal_proto::model::TaskId) -> Option<&Arc<Task>> {
     tables.task(id).filter(|task| is_assigned(task, node))
+}
+
+/// What the node is told of a task.
+pub(super) fn assignment(tables: &Tables, task: &Task) -> TaskAssignment {
+    TaskAssignment { task: task.clone(), local_network: local_network(tables, task) }
+}
+
+/// At most one of the wishes is for a network of the host.
+fn local_network(tables: &Tables, task: &Task) -> LocalNetwork {
+    let wished = task.spec.networks.iter().find_map(|wish| match wish.target.as_str() {
+        "none" => Some(LocalNetwork::None),
+        "host" => Some(LocalNetwork::Host),
+        target => match tables.network_wished(target)?.spec.driver {
+            NetworkDriver::Host => Some(LocalNetwork::Host),
+            NetworkDriver::Bridge => Some(LocalNetwork::Bridge),
+            NetworkDriver::Overlay => None,
+        },
+    });
+    wished.unwrap_or_default()
 }
 
 pub(super) fn is_assigned(task: &Task, node: NodeId) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use shoal_proto::model::{
     AssignmentDiff, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PeerEndpoints, Revision, ServiceEndpoints,
-    ServiceId, Task, TaskAssignment, TaskId, TaskState,
+    ServiceId, Task, TaskId, TaskState,
 };
 
 use super::assemble::{self, Shared, is_assigned};
@@ -113,7 +113,7 @@ impl Session {
         let sent = SentTask::of(task);
         if self.tasks.get(&id) != Some(&sent) {
             self.tasks.insert(id, sent);
-            diff.tasks.insert(id, Some(TaskAssignment { task: Task::clone(task) }));
+            diff.tasks.insert(id, Some(assemble::assignment(shared.tables, task)));
         }
     }
 

@@ -76,6 +76,13 @@ impl Tables {
         self.network_names.get(&folded(name)).and_then(|id| self.networks.get(id))
     }
 
+    /// The network that a spec's wish names, by name or by id.
+    #[must_use]
+    pub fn network_wished(&self, target: &str) -> Option<&Arc<Network>> {
+        let by_id = || target.parse().ok().and_then(|id| self.network(id));
+        self.network_named(target).or_else(by_id)
+    }
+
     /// The routing mesh's network.
     #[must_use]
     pub fn ingress(&self) -> Option<&Arc<Network>> {

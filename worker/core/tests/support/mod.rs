@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentSet, Cidr, Id, Meta, NetworkAssignment, NetworkAttachment, NetworkAttachmentSpec, NetworkId, NodeId,
-    PortStatus, ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskExit, TaskId, TaskSpec,
-    TaskState, TaskStatus, Timestamp, Version,
+    AssignmentSet, Cidr, Id, LocalNetwork, Meta, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PortStatus,
+    ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskExit, TaskId, TaskSpec, TaskState,
+    TaskStatus, Timestamp, Version,
 };
 use shoal_worker_core::ContainerExit;
 
@@ -41,17 +41,13 @@ pub(crate) fn task(n: u8, desired: TaskState, network: Option<u8>) -> TaskAssign
     let mut spec = TaskSpec::default();
     spec.container.image = "web:1".to_owned();
     spec.resources.limits.memory_bytes = 64 << 20;
-    if network.is_none() {
-        let host =
-            NetworkAttachmentSpec { target: "host".into(), aliases: Vec::new(), driver_options: BTreeMap::new() };
-        spec.networks.push(host);
-    }
     let attachments = network.map(|network| NetworkAttachment {
         network: network_id(network),
         address: Cidr { address: address(n), prefix: 24 },
         aliases: Vec::new(),
     });
     TaskAssignment {
+        local_network: if network.is_none() { LocalNetwork::Host } else { LocalNetwork::Bridge },
         task: Task {
             id: task_id(n),
             meta: Meta::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shoal_proto::model::{
-    Id, Meta, NetworkAssignment, NetworkAttachmentSpec, NetworkId, NodeId, PeerEndpoints, PortStatus, PullCredentials,
+    Id, LocalNetwork, Meta, NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PortStatus, PullCredentials,
     ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskExit, TaskId, TaskSpec, TaskState, TaskStatus, Timestamp,
     Version,
 };
@@ -25,11 +25,6 @@ pub(super) fn node() -> NodeId {
 pub(super) fn task(n: u128, desired: TaskState) -> TaskAssignment {
     let mut spec = TaskSpec::default();
     spec.container.image = "web:1".to_owned();
-    if n % 2 == 1 {
-        let host =
-            NetworkAttachmentSpec { target: "host".into(), aliases: Vec::new(), driver_options: BTreeMap::new() };
-        spec.networks.push(host);
-    }
     let status = TaskStatus {
         timestamp: Timestamp::default(),
         state: TaskState::Assigned,
@@ -41,6 +36,7 @@ pub(super) fn task(n: u128, desired: TaskState) -> TaskAssignment {
         ports: PortStatus::default(),
     };
     TaskAssignment {
+        local_network: if n % 2 == 1 { LocalNetwork::Host } else { LocalNetwork::Bridge },
         task: Task {
             id: task_id(n),
             meta: Meta::default(),

@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 use sha2::{Digest, Sha256};
 use shoal_proto::model::{
-    Id, Meta, NetworkAttachmentSpec, NodeId, PortStatus, ServiceId, Task, TaskAssignment, TaskSpec, TaskState,
-    TaskStatus, Timestamp, Version,
+    Id, LocalNetwork, Meta, NodeId, PortStatus, ServiceId, Task, TaskAssignment, TaskSpec, TaskState, TaskStatus,
+    Timestamp, Version,
 };
 use shoal_runtime::client::Keeper;
 use tokio::task::JoinHandle;
@@ -63,9 +63,8 @@ pub(super) fn task(n: u128, words: &[&str], program: Option<&[&str]>) -> TaskAss
     spec.container.image = IMAGE.to_owned();
     spec.container.args = own(words);
     spec.container.command = own(program.unwrap_or_default());
-    let host = NetworkAttachmentSpec { target: "host".into(), aliases: Vec::new(), driver_options: BTreeMap::new() };
-    spec.networks.push(host);
     TaskAssignment {
+        local_network: LocalNetwork::Host,
         task: Task {
             id: task_id(n),
             meta: Meta::default(),
