@@ -18,7 +18,7 @@ use tonic::Code;
 
 use crate::driver::{Ask, Mailbox, View};
 use crate::leader::{CarryError, LeaderClient};
-use crate::limits::{ANSWER_GRACE, CALL_RETRY, REQUEST_TIMEOUT};
+use crate::limits::{ANSWER_GRACE, CALL_RETRY, LEADER_WAIT, REQUEST_TIMEOUT};
 use crate::tls::ManagerConnector;
 
 /// Docker's words, which its users know.
@@ -79,7 +79,7 @@ impl ManagerHandle {
     /// Asks the swarm, here or at the leader. The number is the log index that the answer reflects.
     ///
     /// # Errors
-    /// The leader's refusal; of kind `Unavailable` when no leader answered within ten seconds.
+    /// The leader's refusal; of kind `Unavailable` when nobody leads, or no leader answered within ten seconds.
     pub async fn call(&self, request: ControlRequest) -> Result<(ControlReply, u64), ControlError> {
         self.persist(|leader, remaining| {
             let request = &request;
@@ -216,7 +216,7 @@ impl ManagerHandle {
         }
     }
 
-    /// Attempts until there is an answer or no time is left. An attempt gets the leader's address, or `None` when this
+    /// Attempts until there is an answer, or no time is left, or nobody has led for [`LEADER_WAIT`]. An attempt gets the leader's address, or `None` when this
     /// manager leads, and the time that remains; it is given up when the leader changes, because the old one may be gone.
     async fn persist<T, F, Fut>(&self, attempt: F) -> Result<T, ControlError>
     where
@@ -226,6 +226,7 @@ impl ManagerHandle {
         let until = Instant::now() + REQUEST_TIMEOUT;
         let mut leadership = self.0.leadership.clone();
         let mut lost = false;
+        let mut leaderless = None;
         loop {
             let remaining = until.saturating_duration_since(Instant::now());
             let leader = match &*leadership.borrow_and_update() {
@@ -233,6 +234,7 @@ impl ManagerHandle {
                 Leadership::Follower { leader: Some(leader) } => Some(Some(leader.address.clone())),
                 Leadership::Follower { leader: None } => None,
             };
+            leaderless = leader.is_none().then(|| leaderless.unwrap_or_else(Instant::now));
             let mut watched = leadership.clone();
             let changed = async move {
                 // Fails only when the driver has ended, which ends the attempt as well.
@@ -255,7 +257,8 @@ impl ManagerHandle {
                     error
                 }
             };
-            if Instant::now() + CALL_RETRY >= until {
+            let patience = leaderless.map_or(until, |since| until.min(since + LEADER_WAIT));
+            if Instant::now() + CALL_RETRY >= patience {
                 return Err(after_loss(error, lost));
             }
             // A change of leader ends the pause early; that it does not come is no failure.

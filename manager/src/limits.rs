@@ -88,7 +88,8 @@ pub const CHANGES_KEPT: usize = 1024;
 /// How long an orderly stop waits for another manager to take over: two heartbeats and a vote.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a request waits for the managers to agree. Longer than an election, shorter than a person's patience.
+/// How long a request waits for a leader that is there to agree with its followers: a slow disk's time, not a person's
+/// patience.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest message between managers and to a worker.
@@ -132,7 +133,8 @@ pub const JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two rounds of looking.
 pub const JOIN_RETRY: Duration = Duration::from_millis(500);
 
-/// How long a call that is the leader's waits for an election to end: several elections.
+/// How long a call that is the leader's waits while there is none: several elections. Longer means that there is no
+/// quorum, which people had better hear soon.
 pub const LEADER_WAIT: Duration = Duration::from_secs(3);
 
 /// After a change of leader, the old one's answer to a carried request is waited for this long: a round trip.
