@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use shoal_manager::ca::{CaError, Identity, Validity};
 use shoal_proto::model::Sensitive;
 
-pub use enroll::{EnrollError, enroll, renew};
+pub use enroll::{Breakdown, EnrollError, enroll, renew};
 pub use files::{CertificateFiles, FilesError};
 pub use tls::{TlsError, node_tls};
 

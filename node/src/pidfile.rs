@@ -42,7 +42,7 @@ impl Pidfile {
         let own = std::process::id();
         if let Some(pid) = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<i32>().ok())
             && u32::try_from(pid).is_ok_and(|pid| pid != own)
-            && is_shoald(pid)
+            && runs_shoald(pid)
         {
             return Err(PidfileError::Running { pid, path: path.to_owned() });
         }
@@ -66,14 +66,29 @@ impl Drop for Pidfile {
     }
 }
 
-/// A number may have gone to another program since.
-fn is_shoald(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "shoald")
+/// A number may have gone to another program since, and a process that ended keeps its own until its parent asks.
+fn runs_shoald(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    is_live_shoald(&stat)
+}
+
+/// Reads `PID (NAME) STATE ...`.
+fn is_live_shoald(stat: &str) -> bool {
+    let state = stat.split_once(" (shoald) ").and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_daemon_that_ended_unreaped_holds_nothing() {
+        assert!(is_live_shoald("7 (shoald) S 1 7 7 0"));
+        assert!(!is_live_shoald("7 (shoald) Z 1 7 7 0"));
+        assert!(!is_live_shoald("7 (sshd) S 1 7 7 0"));
+        assert!(!is_live_shoald(""));
+    }
 
     #[test]
     fn a_stale_file_is_taken_over() {

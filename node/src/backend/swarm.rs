@@ -10,7 +10,7 @@ use shoal_proto::model::{ClusterSpec, ControlRequest, NodeView, Role, TokenRotat
 use super::Daemon;
 use super::control::bad_word;
 use crate::docker;
-use crate::swarm::{InitParameters, JoinParameters, SwarmError};
+use crate::swarm::{InitParameters, JoinParameters, SwarmError, address};
 
 #[async_trait]
 impl SwarmBackend for Daemon {
@@ -46,7 +46,7 @@ impl SwarmBackend for Daemon {
             listen: request.listen_addr,
             advertise: request.advertise_addr,
             data_path: request.data_path_addr,
-            remotes: request.remote_addrs,
+            remotes: request.remote_addrs.iter().map(|remote| address::remote(remote)).collect(),
             token: request.join_token,
             availability: docker::availability(request.availability),
         };

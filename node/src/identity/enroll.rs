@@ -43,13 +43,23 @@ pub enum EnrollError {
         address: String,
         /// Why.
         #[source]
-        source: Box<tonic::Status>,
+        source: Breakdown,
     },
     /// It took too long.
     #[error(
         "timed out: the manager at {0} did not answer; check that the address is right and that TCP port 2377 is open"
     )]
     TimedOut(String),
+}
+
+/// Why a call broke off, in the words of the lowest layer: what the layers above say is of use to nobody who joins.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", deepest(.0))]
+pub struct Breakdown(Box<tonic::Status>);
+
+fn deepest(status: &tonic::Status) -> String {
+    let causes = std::iter::successors(std::error::Error::source(status), |cause| cause.source());
+    causes.last().map_or_else(|| status.message().to_owned(), ToString::to_string)
 }
 
 /// Joins by token: fetches the root, checks it against the token's digest, and asks for a certificate over a connection
@@ -107,7 +117,7 @@ fn refused(remote: &str, status: tonic::Status) -> EnrollError {
         tonic::Code::Unavailable | tonic::Code::Unknown | tonic::Code::Cancelled
             if status.message().is_empty() || std::error::Error::source(&status).is_some() =>
         {
-            EnrollError::Unreachable { address: remote.to_owned(), source: Box::new(status) }
+            EnrollError::Unreachable { address: remote.to_owned(), source: Breakdown(Box::new(status)) }
         }
         _ => EnrollError::Refused(status.message().to_owned()),
     }

@@ -114,6 +114,17 @@ pub fn advertise(
     Ok(SocketAddr::new(only_address(host)?, listen.port()))
 }
 
+/// A manager's address as the one who joins gave it, with the default port when none was said.
+#[must_use]
+pub fn remote(value: &str) -> String {
+    let bare = value.trim_matches(['[', ']']);
+    match bare.parse::<IpAddr>() {
+        Ok(address) => SocketAddr::new(address, DEFAULT_PORT).to_string(),
+        Err(_) if value.contains(':') || value.is_empty() => value.to_owned(),
+        Err(_) => format!("{value}:{DEFAULT_PORT}"),
+    }
+}
+
 /// What `--data-path-addr` means; empty: the advertised address.
 ///
 /// # Errors
@@ -189,6 +200,22 @@ mod tests {
         let host = host(&[("lo", "127.0.0.1"), ("eth0", "10.1.0.1"), ("docker0", "172.17.0.1"), ("eth0", "fe80::1")]);
         let listen = listen("", &host).unwrap();
         assert_eq!(advertise("", None, listen, &host).unwrap().to_string(), "10.1.0.1:2377");
+    }
+
+    #[test]
+    fn a_manager_without_a_port_has_the_default_one() {
+        let cases = [
+            ("10.1.0.1", "10.1.0.1:2377"),
+            ("10.1.0.1:2400", "10.1.0.1:2400"),
+            ("manager1", "manager1:2377"),
+            ("fd00::1", "[fd00::1]:2377"),
+            ("[fd00::1]", "[fd00::1]:2377"),
+            ("[fd00::1]:2400", "[fd00::1]:2400"),
+            ("", ""),
+        ];
+        for (said, meant) in cases {
+            assert_eq!(remote(said), meant);
+        }
     }
 
     #[test]

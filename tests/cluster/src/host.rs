@@ -85,6 +85,7 @@ impl Host {
             .arg(format!("--pidfile={}", self.folder.join("daemon.pid").display()))
             .arg(format!("--host=unix://{}", self.socket().display()))
             .arg(format!("--config-file={}", self.config_file().display()))
+            .args((self.engine == Engine::Shoal).then(|| format!("--cgroup-parent=/{}", self.cgroup())))
             .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log can be shared"))
@@ -138,6 +139,12 @@ impl Host {
     /// Puts it back.
     pub fn heal(&self) {
         self.lan.heal(self.number);
+    }
+
+    /// Below this cgroup are all that the daemon makes.
+    fn cgroup(&self) -> String {
+        let namespace = self.lan.namespace(self.number);
+        namespace.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// The host's address.
@@ -247,6 +254,7 @@ impl Host {
         }
         let folder = self.folder.display().to_string();
         crate::sweep::end_processes_of(&folder);
+        crate::sweep::remove_cgroups(&self.cgroup());
         crate::sweep::unmount_below(&folder);
     }
 }

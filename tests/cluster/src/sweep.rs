@@ -23,6 +23,35 @@ pub(crate) fn end_processes_of(folder: &str) {
     }
 }
 
+/// Removes a cgroup and all below it, in every hierarchy, once the processes in them are gone.
+pub(crate) fn remove_cgroups(name: &str) {
+    let roots = fs::read_dir("/sys/fs/cgroup").map(|entries| entries.flatten().map(|entry| entry.path()).collect());
+    let mut roots: Vec<_> = roots.unwrap_or_default();
+    roots.push("/sys/fs/cgroup".into());
+    for path in roots.iter().map(|root| root.join(name)) {
+        for _ in 0..50 {
+            remove_tree(&path);
+            if !path.exists() {
+                break;
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+        if path.exists() {
+            eprintln!("the cgroup {} stays", path.display());
+        }
+    }
+}
+
+/// Deepest first. One that still holds a dying process stays, and is tried again.
+fn remove_tree(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path());
+        }
+    }
+    drop(fs::remove_dir(path));
+}
+
 /// Unmounts everything below the folder, deepest first.
 pub(crate) fn unmount_below(folder: &str) {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
