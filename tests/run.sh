@@ -8,6 +8,8 @@ missing=()
 for pair in cc:gcc cc:libc6-dev docker-registry:docker-registry docker:docker.io ip:iproute2 nft:nftables curl:curl; do
     PATH=$PATH:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
+# Containers hold nothing else, so it must be the static one.
+dpkg-query -s busybox-static >/dev/null 2>&1 || missing+=(busybox-static)
 if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

@@ -77,6 +77,8 @@ pub(crate) enum Error {
     Paused { service: String, operation: &'static str, message: String },
     #[error("service {service} did not converge: {reason}")]
     NotConverged { service: String, reason: String },
+    #[error("service {service} did not converge: it was rolled back ({message})")]
+    RolledBack { service: String, message: String },
     #[error("stopped watching; the operation continues in the background")]
     Interrupted { service: String },
     #[error("{} of the objects failed", .0.len())]
@@ -152,6 +154,9 @@ impl Error {
             ),
             Self::NotConverged { service, .. } => format!(
                 "it keeps trying in the background: `shoal service ps --no-trunc {service}` shows its tasks, `shoal service logs {service}` what they wrote"
+            ),
+            Self::RolledBack { service, .. } => format!(
+                "it runs as before the update: `shoal service ps --no-trunc {service}` shows why the new tasks failed"
             ),
             Self::NoUnlockKey => "`shoal swarm update --autolock` locks managers and makes a key".into(),
             Self::NotFound { kind, .. } => return listing_of(kind).map(|list| format!("`{list}` shows what there is")),

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use shoal_manager_core::{
     Change, ChangeSet, ControlPlane, Input, Leadership, Member, Output, RequestId, SnapshotOutcome,
 };
-use shoal_proto::model::Role;
+use shoal_proto::model::{ControlError, ControlErrorKind, Role};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -103,11 +103,22 @@ impl Driver {
             }
             self.drain(&mut inputs);
             if let Err(error) = self.handle(inputs) {
+                self.give_up_requests(&error);
                 return DriverEnd::Log(error);
             }
             if let Some(end) = self.end() {
                 return end;
             }
+        }
+    }
+
+    /// Tells those who wait why they get no answer.
+    fn give_up_requests(&mut self, cause: &LogError) {
+        let text =
+            format!("this manager stopped before it could answer, look whether the request took effect: {cause}");
+        for reply in std::mem::take(&mut self.state.pending).into_values() {
+            // Fails only when the caller waits no longer.
+            let _ = reply.send(Err(ControlError::new(ControlErrorKind::Internal, text.clone())));
         }
     }
 

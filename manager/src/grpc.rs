@@ -46,7 +46,7 @@ use refusals::Refusals;
 /// Metadata of a refusal by a follower: host:port of the leader, when it is known.
 pub(crate) const LEADER: &str = "shoal-leader";
 
-/// Metadata of a leader's refusal to a manager that is no member.
+/// Metadata of a leader's refusal to a node that is none of the swarm, or to a manager that is no member.
 pub(crate) const REMOVED: &str = "shoal-removed";
 
 /// The door of a manager: takes handshakes at once, and calls when there is somebody to answer them.
@@ -173,6 +173,12 @@ impl Services {
 }
 
 /// A follower's refusal.
+/// Marks a refusal as one that nothing but joining again mends.
+fn removed(mut status: Status) -> Status {
+    status.metadata_mut().insert(REMOVED, MetadataValue::from_static("1"));
+    status
+}
+
 fn not_leader(leader: Option<&str>) -> Status {
     let Some(leader) = leader else {
         return Status::unavailable(crate::handle::NO_LEADER);

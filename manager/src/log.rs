@@ -54,7 +54,9 @@ pub enum LogError {
         source: io::Error,
     },
     /// The disk is full.
-    #[error("write {path}: no space is left; free some on that file system and start again, nothing is lost")]
+    #[error(
+        "write {path}: no space is left: free some on that file system; nothing is lost, and the manager goes on when there is room"
+    )]
     Full {
         /// The file that should have grown.
         path: PathBuf,

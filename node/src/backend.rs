@@ -50,10 +50,9 @@ impl Daemon {
         match (&view.manager, view.membership) {
             (Some(manager), _) => Ok(Control::new(manager.clone())),
             (None, Membership::Active) => Err(ApiError::unavailable(NOT_MANAGER)),
-            (None, Membership::Error) => Err(ApiError::unavailable(format!(
-                "this node can't serve its swarm: {}; mend that and restart shoald, or leave with --force",
-                view.error
-            ))),
+            (None, Membership::Error) => {
+                Err(ApiError::unavailable(format!("this node can't serve its swarm: {}", view.error)))
+            }
             (None, Membership::Inactive | Membership::Pending) => Err(ApiError::unavailable(NOT_IN_SWARM)),
         }
     }

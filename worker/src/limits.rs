@@ -34,6 +34,12 @@ pub(crate) const HEARTBEAT_DEFAULT: Duration = Duration::from_secs(1);
 pub(crate) const HEARTBEAT_RANGE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60));
 /// Missed heartbeats after which a leader counts as gone; the leader counts the same way.
 pub(crate) const HEARTBEATS_MISSED: u32 = 3;
+/// Refusals in a row as none of the swarm after which a worker believes it: a leader that was just deposed may not know
+/// of a node that has just joined, and is deposed for good within two pauses.
+pub(crate) const REMOVALS_BELIEVED: u32 = 3;
+/// Pause before each of them is repeated, and between attempts of a worker that believes it: nothing but leaving and
+/// joining again mends that.
+pub(crate) const REMOVED_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Redirects followed in a row before a pause: managers that name each other during an election must not spin us.
 pub(crate) const REDIRECTS_MAX: u32 = 3;
 /// For all tasks to end after the swarm is left: a usual grace period, and time to clean up.

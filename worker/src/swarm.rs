@@ -40,4 +40,6 @@ pub enum WorkerEvent {
     RoleWanted(Role),
     /// The roots to trust, PEM.
     RootChanged(String),
+    /// The managers removed this node; its tasks were given up.
+    Removed,
 }

@@ -103,6 +103,7 @@ fn what_the_daemon_refuses() {
 fn what_services_come_to() {
     let text = shown(vec![
         Error::Paused { service: "web".into(), operation: "update", message: "task x failed".into() },
+        Error::RolledBack { service: "web".into(), message: "rollback completed".into() },
         Error::NotConverged { service: "web".into(), reason: "1 of 2 tasks running".into() },
         Error::Interrupted { service: "web".into() },
         Error::NoUnlockKey,

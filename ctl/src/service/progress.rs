@@ -36,6 +36,7 @@ pub(crate) enum Verdict {
     Converged,
     JobComplete,
     Paused { operation: &'static str, message: String },
+    RolledBack { message: String },
     Failed { reason: String },
 }
 
@@ -93,7 +94,7 @@ impl Progress {
             }
             Some(UpdateState::RollbackStarted) => lines.insert(0, Line::new("rollback", message())),
             Some(UpdateState::RollbackCompleted) if self.goal == Goal::Forward => {
-                return (lines, Verdict::Failed { reason: format!("it was rolled back ({})", message()) });
+                return (lines, Verdict::RolledBack { message: message() });
             }
             _ => {}
         }

@@ -87,6 +87,7 @@ impl Watch<'_> {
             }
             Verdict::JobComplete => self.last_line(lines, Line::new("job", "complete")),
             Verdict::Paused { operation, message } => Err(Error::Paused { service: service(), operation, message }),
+            Verdict::RolledBack { message } => Err(Error::RolledBack { service: service(), message }),
             Verdict::Failed { reason } => Err(Error::NotConverged { service: service(), reason }),
         }
     }

@@ -92,7 +92,8 @@ impl Mailbox {
         };
         match timeout(REQUEST_TIMEOUT, exchange).await {
             Ok(Ok(replied)) => replied,
-            Ok(Err(Stopped)) => Err(ControlError::new(ControlErrorKind::Unavailable, Stopped.to_string())),
+            // For good, so that it is no use to ask again.
+            Ok(Err(Stopped)) => Err(ControlError::new(ControlErrorKind::Internal, Stopped.to_string())),
             Err(_) => Err(ControlError::new(
                 ControlErrorKind::Unavailable,
                 "the managers did not agree in time, and the request may still take effect: look before making it \

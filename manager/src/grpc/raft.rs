@@ -11,11 +11,10 @@ use shoal_proto::grpc::{
 use shoal_proto::model::{NodeId, Role};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Response, Status, Streaming, async_trait};
 
 use super::authority::{parse_node, refusal};
-use super::{REMOVED, Services, deadline, within};
+use super::{Services, deadline, removed, within};
 use crate::driver::{Ask, Message};
 use crate::leader::FORWARDED;
 use crate::limits::{DIAL_BACK_TIMEOUT, REQUEST_TIMEOUT, SNAPSHOT_BYTES, SNAPSHOT_TIMEOUT};
@@ -42,7 +41,7 @@ impl Raft for Services {
         };
         tokio::select! {
             () = self.stop.cancelled() => Err(Status::unavailable("this manager stops")),
-            removed = self.removal(named) => Err(removed),
+            refusal = self.removal(named) => Err(refusal),
             done = receive => done,
         }
     }
@@ -111,7 +110,7 @@ impl Services {
         if self.manager.view().is_leader() {
             let standing = self.standing_manager(request).await;
             return standing.map(|(node, _)| node).map_err(|status| match status.code() {
-                Code::PermissionDenied => removed(status.message()),
+                Code::PermissionDenied => not_a_member(status.message()),
                 _ => status,
             });
         }
@@ -131,7 +130,7 @@ impl Services {
         if self.manager.wait_until_removed(raft_id).await.is_none() {
             return std::future::pending().await;
         }
-        removed("this manager is no member of the consensus")
+        not_a_member("this manager is no member of the consensus")
     }
 
     async fn learn(&self, sender: RaftMember, caller: NodeId) -> Result<(), Status> {
@@ -159,10 +158,8 @@ impl Services {
 }
 
 /// The leader's refusal to a manager that is no member.
-fn removed(text: &str) -> Status {
-    let mut status = Status::permission_denied(text);
-    status.metadata_mut().insert(REMOVED, MetadataValue::from_static("1"));
-    status
+fn not_a_member(text: &str) -> Status {
+    removed(Status::permission_denied(text))
 }
 
 /// Who speaks: the caller itself, unless a manager carries the request.

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
-use super::not_leader;
+use super::{not_leader, removed};
 use crate::ca::role_name;
 use crate::driver::{Message, SessionEvent, SessionNews};
 use crate::handle::ManagerHandle;
@@ -178,10 +178,10 @@ impl Session {
     fn closed(&self, reason: CloseReason) -> Status {
         match reason {
             CloseReason::NotLeader => not_leader(self.manager.view().leader_address()),
-            CloseReason::UnknownNode => Status::not_found(format!(
+            CloseReason::UnknownNode => removed(Status::not_found(format!(
                 "node {} is not of the swarm, or was removed from it: leave the swarm and join it again",
                 self.node
-            )),
+            ))),
             CloseReason::Replaced => Status::aborted("the node opened another session"),
             CloseReason::UnknownSession => Status::aborted("the session is not known: open another"),
             CloseReason::Silent => Status::deadline_exceeded("the node's heartbeats did not come in time"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::Rng;
+use shoal_manager::ManagerEnd;
 use shoal_manager::tls::ManagerConnector;
 use shoal_proto::model::{NodeDescription, NodeId, Role};
 use shoal_worker::{SwarmSession, WorkerEvent, WorkerHandle};
@@ -31,6 +32,10 @@ pub struct SwarmNode {
     view: watch::Sender<Arc<SwarmView>>,
     member: Option<Member>,
     error: String,
+    /// Why the manager that should run does not.
+    manager_failure: String,
+    /// The managers said that this node is none of the swarm any more.
+    removed: bool,
     /// Draws the moment of renewal within its span, once: a node must not draw again at each look.
     renewal_draw: u64,
 }
@@ -67,6 +72,8 @@ impl SwarmNode {
             view,
             member: None,
             error: String::new(),
+            manager_failure: String::new(),
+            removed: false,
             renewal_draw: rand::rng().random(),
         };
         (node, SwarmHandle { requests: requests_in, view: view_out })
@@ -76,7 +83,8 @@ impl SwarmNode {
     pub async fn run(mut self) {
         if let Err(error) = self.resume().await {
             tracing::error!(error = &error as &dyn std::error::Error, "this node can't serve its swarm");
-            self.error = shoal_api::ApiError::from_source(&error).message;
+            let cause = shoal_api::ApiError::from_source(&error).message;
+            self.error = format!("{cause}; mend that and restart shoald, or leave the swarm with --force");
         }
         self.show();
         let mut renewal = Box::pin(tokio::time::sleep(self.until_renewal()));
@@ -93,7 +101,8 @@ impl SwarmNode {
                     Some(request) => self.serve(request).await,
                 },
                 Some(event) = self.events.recv() => self.follow(event).await,
-                () = &mut renewal => self.renew().await,
+                end = manager_ended(&mut self.member) => self.take_end(end),
+                () = &mut renewal => self.keep_up().await,
             }
             renewal.as_mut().reset(tokio::time::Instant::now() + self.until_renewal());
             self.show();
@@ -103,12 +112,43 @@ impl SwarmNode {
     async fn resume(&mut self) -> Result<(), SwarmError> {
         let Some(state) = self.state_file.load()? else { return Ok(()) };
         let credentials = CertificateFiles::new(&self.directory).load()?.ok_or(SwarmError::NotMember)?;
-        let mut member = Member::new(&self.directory, credentials, state)?;
-        if member.role() == Role::Manager {
-            member.start_manager(Start::Resume).await?;
-        }
+        let member = Member::new(&self.directory, credentials, state)?;
+        let manages = member.role() == Role::Manager;
         self.member = Some(member);
+        if manages {
+            self.restart_manager().await;
+        }
         self.serve_swarm().await
+    }
+
+    /// Runs the manager on what its disk holds. Its tasks run meanwhile, whatever comes of it.
+    async fn restart_manager(&mut self) {
+        let Some(member) = &mut self.member else { return };
+        match member.start_manager(Start::Resume).await {
+            Ok(()) => self.manager_failure.clear(),
+            Err(error) => self.note_manager_failure(&error),
+        }
+    }
+
+    fn note_manager_failure(&mut self, error: &(dyn std::error::Error + 'static)) {
+        let cause = shoal_api::ApiError::from_source(error).message;
+        let text =
+            format!("this host's manager does not run and is tried again every {}s: {cause}", RENEW_RETRY.as_secs());
+        if self.manager_failure != text {
+            tracing::error!(error, "this host's manager does not run");
+            self.manager_failure = text;
+        }
+    }
+
+    fn take_end(&mut self, end: ManagerEnd) {
+        if let ManagerEnd::Failed(error) = end {
+            self.note_manager_failure(&error);
+        }
+    }
+
+    /// What is done when its time has come: the manager again that failed, else the next certificate.
+    async fn keep_up(&mut self) {
+        if self.manager_failure.is_empty() { self.renew().await } else { self.restart_manager().await }
     }
 
     async fn serve(&mut self, request: Request) {
@@ -221,6 +261,8 @@ impl SwarmNode {
             member.stop_manager().await;
         }
         self.error.clear();
+        self.manager_failure.clear();
+        self.removed = false;
         Ok(self.state_file.forget()?)
     }
 
@@ -233,10 +275,13 @@ impl SwarmNode {
                 }
             }
             WorkerEvent::RootChanged(_) => self.renew().await,
+            WorkerEvent::Removed => self.removed = true,
         }
     }
 
     fn remember_managers(&mut self, managers: Vec<String>) {
+        // Whoever gets the managers' list has a session, and is of the swarm.
+        self.removed = false;
         let Some(member) = &mut self.member else { return };
         if managers.is_empty() || member.state.managers == managers {
             return;
@@ -253,8 +298,9 @@ impl SwarmNode {
         let before = member.role();
         let outcome = match member.renew().await {
             Ok(Role::Manager) if member.manager.is_none() => member.start_manager(Start::Join).await,
-            Ok(Role::Worker) if member.manager.is_some() => {
+            Ok(Role::Worker) if before == Role::Manager => {
                 member.retire_manager().await;
+                self.manager_failure.clear();
                 Ok(())
             }
             Ok(_) => Ok(()),
@@ -304,20 +350,33 @@ impl SwarmNode {
             None => SwarmView { membership: Membership::Error, error: self.error.clone(), ..SwarmView::default() },
             Some(member) => {
                 let holder = member.identity.current().holder;
+                let error = if self.removed { REMOVED } else { &self.manager_failure };
                 SwarmView {
-                    membership: if self.error.is_empty() { Membership::Active } else { Membership::Error },
+                    membership: if error.is_empty() { Membership::Active } else { Membership::Error },
                     node: Some(holder.node),
                     role: holder.role,
                     address: member.state.advertise.ip().to_string(),
                     managers: member.state.managers.clone(),
                     manager: member.manager.as_ref().map(shoal_manager::Manager::handle),
-                    error: self.error.clone(),
+                    error: error.to_owned(),
                 }
             }
         };
         self.view.send_replace(Arc::new(view));
     }
 }
+
+/// Waits until the manager of a member ends by itself; for ever where there is none.
+async fn manager_ended(member: &mut Option<Member>) -> ManagerEnd {
+    match member {
+        Some(member) => member.manager_ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is wrong with a node that the managers removed.
+const REMOVED: &str =
+    "This node was removed from the swarm: its tasks were stopped. Leave the swarm and join it again.";
 
 /// Connections to managers, as the worker asks for them.
 #[derive(Debug)]

@@ -11,9 +11,7 @@ use crate::identity::{EnrollError, FilesError, TlsError};
 #[derive(Debug, thiserror::Error)]
 pub enum SwarmError {
     /// This node is in a swarm.
-    #[error(
-        "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another one."
-    )]
+    #[error("This node is already part of a swarm: leave it (swarm leave) before it joins another one")]
     Member,
     /// This node is in no swarm.
     #[error("This node is not part of a swarm")]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use shoal_manager::tls::NodeTls;
-use shoal_manager::{Manager, ManagerConfig};
+use shoal_manager::{Manager, ManagerConfig, ManagerEnd, ManagerError};
 use shoal_proto::model::Role;
 
 use super::SwarmError;
@@ -47,10 +47,10 @@ impl Member {
     /// Runs the manager.
     pub(super) async fn start_manager(&mut self, start: Start) -> Result<(), SwarmError> {
         let config = self.manager_config()?;
-        let has_log = config.data_dir.exists();
+        let is_member = Manager::is_member(&config.data_dir).map_err(ManagerError::from)?;
         let manager = match start {
             Start::Bootstrap(init) => Manager::bootstrap(config, *init).await?,
-            Start::Resume if has_log => Manager::start(config).await?,
+            Start::Resume if is_member => Manager::start(config).await?,
             Start::Join | Start::Resume => Manager::join(config, &self.state.managers).await?,
         };
         self.manager = Some(manager);
@@ -72,6 +72,14 @@ impl Member {
 
     fn raft_directory(&self) -> PathBuf {
         self.directory.join("raft")
+    }
+
+    /// Waits until the manager ends by itself; for ever while none runs.
+    pub(super) async fn manager_ended(&mut self) -> ManagerEnd {
+        let Some(manager) = &mut self.manager else { return std::future::pending().await };
+        let end = manager.ended().await;
+        self.manager = None;
+        end
     }
 
     /// Ends the manager in order; its log stays.

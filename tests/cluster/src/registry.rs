@@ -70,6 +70,15 @@ impl Registry {
         self.push("idle", name, tag)
     }
 
+    /// Makes `NAME:TAG` of Debian's static busybox, with all its commands in /bin, and pushes it.
+    ///
+    /// # Panics
+    /// When busybox-static is not installed, or the registry refuses.
+    pub fn push_shell(&self, name: &str, tag: &str) -> String {
+        self.push("/bin/busybox", name, tag)
+    }
+
+    /// A program of the folder, or one given by its whole path.
     fn push(&self, program: &str, name: &str, tag: &str) -> String {
         let script = demo().join("image.sh");
         let program = self.folder.join(program).to_string_lossy().into_owned();

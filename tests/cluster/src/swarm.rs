@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::run::wait_for;
+use crate::run::{Finished, must, wait_for};
 use crate::{Client, Engine, Host, Lan, Registry};
 
 /// Hosts that formed a swarm; the first `managers` of them manage.
@@ -17,6 +17,7 @@ pub struct Swarm {
     pub hosts: Vec<Host>,
     /// The network they are on; its last host is free for a registry.
     pub lan: Rc<Lan>,
+    client: Client,
     folder: TempDir,
 }
 
@@ -36,10 +37,10 @@ impl Swarm {
     /// When a command fails, or a node does not become ready.
     #[must_use]
     pub fn of_engine(engine: Engine, client: Client, managers: usize, workers: usize) -> Self {
-        let swarm = Self::hosts_apart(engine, managers + workers, &["--debug"]);
+        let swarm = Self::hosts_apart(engine, client, managers + workers, &["--debug"]);
         let address = swarm.hosts[0].address();
-        swarm.hosts[0].client(client, &["swarm", "init", "--advertise-addr", &address]).ok();
-        let token = |role| swarm.hosts[0].client(client, &["swarm", "join-token", "-q", role]).ok().to_owned();
+        swarm.ask(0, &["swarm", "init", "--advertise-addr", &address]).ok();
+        let token = |role| swarm.ask(0, &["swarm", "join-token", "-q", role]).ok().to_owned();
         let (manager, worker) = (token("manager"), token("worker"));
         for (index, host) in swarm.hosts.iter().enumerate().skip(1) {
             let token = if index < managers { &manager } else { &worker };
@@ -51,24 +52,51 @@ impl Swarm {
         swarm
     }
 
+    /// A swarm of one host whose data-root is a file system of its own, of `size_mib`.
+    ///
+    /// # Panics
+    /// When it can't be mounted, or as [`Swarm::new`].
+    #[must_use]
+    pub fn on_small_disk(size_mib: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let data_root = folder.path().join("1/data");
+        std::fs::create_dir_all(&data_root).expect("a folder can be made");
+        let size = format!("size={size_mib}m");
+        must("mount", &["-t", "tmpfs", "-o", &size, "none", &data_root.to_string_lossy()]);
+        let swarm = Self::hosts_in(folder, Engine::Shoal, Client::Docker, 1, &["--debug"]);
+        swarm.ask(0, &["swarm", "init", "--advertise-addr", &swarm.hosts[0].address()]).ok();
+        swarm.wait_ready(1);
+        swarm
+    }
+
     /// Starts hosts in no swarm yet, and room for a registry on one more.
     ///
     /// # Panics
     /// When a daemon does not answer.
     #[must_use]
     pub fn apart(hosts: usize) -> Self {
-        Self::hosts_apart(Engine::Shoal, hosts, &["--debug"])
+        Self::hosts_apart(Engine::Shoal, Client::Docker, hosts, &["--debug"])
     }
 
-    fn hosts_apart(engine: Engine, hosts: usize, flags: &[&str]) -> Self {
-        let lan = Rc::new(Lan::new(hosts + 1));
+    /// Asks the daemon of a host by the client that made the swarm.
+    #[track_caller]
+    pub fn ask(&self, host: usize, arguments: &[&str]) -> Finished {
+        self.hosts[host].client(self.client, arguments)
+    }
+
+    fn hosts_apart(engine: Engine, client: Client, hosts: usize, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
+        Self::hosts_in(folder, engine, client, hosts, flags)
+    }
+
+    fn hosts_in(folder: TempDir, engine: Engine, client: Client, hosts: usize, flags: &[&str]) -> Self {
+        let lan = Rc::new(Lan::new(hosts + 1));
         let registry = format!("{}:5000", lan.address(hosts + 1));
         let flag = format!("--insecure-registry={registry}");
         let flags = [flags, &[flag.as_str()]].concat();
         let start = |number| Host::start_engine(engine, &lan, number, folder.path(), &flags);
         let hosts = (1..=hosts).map(start).collect();
-        Self { hosts, lan, folder }
+        Self { hosts, lan, client, folder }
     }
 
     /// Starts a registry on the last host of the network.
@@ -87,7 +115,7 @@ impl Swarm {
     #[must_use]
     pub fn leader(&self, asked: usize) -> usize {
         wait_for("a manager leads", Duration::from_secs(20), || {
-            let list = self.hosts[asked].docker(&["node", "ls", "--format", "{{.Hostname}} {{.ManagerStatus}}"]);
+            let list = self.ask(asked, &["node", "ls", "--format", "{{.Hostname}} {{.ManagerStatus}}"]);
             let leader =
                 list.out.lines().find_map(|line| line.strip_suffix(" Leader")?.strip_prefix("host")?.parse().ok());
             leader.map(|number: usize| number - 1).ok_or_else(|| format!("{}{}", list.out, list.err))
@@ -103,7 +131,7 @@ impl Swarm {
         wait_for(&format!("{count} tasks of {service} run"), Duration::from_secs(60), || {
             let arguments = ["service", "ps", service, "--no-trunc", "--filter", "desired-state=running"];
             let format = ["--format", "{{.ID}} {{.Node}} {{.CurrentState}}"];
-            let list = self.hosts[asked].docker(&[&arguments[..], &format[..]].concat());
+            let list = self.ask(asked, &[&arguments[..], &format[..]].concat());
             let excluded = |line: &str| without.iter().any(|index| line.contains(&format!(" host{} ", index + 1)));
             let running: Vec<String> = list
                 .out
@@ -155,7 +183,7 @@ impl Swarm {
     /// When they are not, in time.
     pub fn wait_ready_from(&self, asked: usize, nodes: usize) {
         wait_for("all nodes are ready", Duration::from_secs(40), || {
-            let list = self.hosts[asked].docker(&["node", "ls", "--format", "{{.Hostname}} {{.Status}}"]);
+            let list = self.ask(asked, &["node", "ls", "--format", "{{.Hostname}} {{.Status}}"]);
             let ready = list.out.lines().filter(|line| line.ends_with(" Ready")).count();
             if ready == nodes { Ok(()) } else { Err(format!("{}{}", list.out, list.err)) }
         });

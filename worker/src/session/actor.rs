@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shoal_proto::model::NodeDescription;
+use shoal_proto::model::{AssignmentDiff, NodeDescription};
 use shoal_worker_core::Input;
 use tokio::sync::mpsc;
 
@@ -11,7 +11,7 @@ use super::backoff::Backoff;
 use super::candidates::Candidates;
 use super::outgoing::Outgoing;
 use super::stream::{SessionEnd, Stream};
-use crate::limits::REDIRECTS_MAX;
+use crate::limits::{REDIRECTS_MAX, REMOVALS_BELIEVED, REMOVED_RETRY};
 use crate::{Connect, WorkerEvent};
 
 /// Keeps a session up.
@@ -49,7 +49,7 @@ impl Session {
     /// Keeps a session up until the future is dropped or the driver is gone.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
-        let mut redirects = 0;
+        let (mut redirects, mut removals) = (0, 0);
         loop {
             let Some(address) = self.candidates.next() else {
                 tracing::error!("no manager is known: this worker can't join its swarm");
@@ -73,6 +73,14 @@ impl Session {
                 return;
             }
             tracing::info!(manager = %address, reason = &end as &dyn std::error::Error, "no session");
+            if end.is_removal() {
+                removals += 1;
+                if self.take_removal(removals).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            removals = 0;
             match end.leader() {
                 Some(leader) if redirects < REDIRECTS_MAX => {
                     redirects += 1;
@@ -84,6 +92,19 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Gives up this node's tasks once the leader said often enough that it is none of the swarm, and pauses.
+    async fn take_removal(&self, removals: u32) -> Result<(), SessionEnd> {
+        if removals == REMOVALS_BELIEVED {
+            tracing::error!("this node was removed from the swarm: its tasks are given up");
+            // A whole set, of nothing.
+            self.parts.input(Input::Assignments(AssignmentDiff::default())).await?;
+            self.parts.event(WorkerEvent::Removed).await?;
+        }
+        let (soon, late) = REMOVED_RETRY;
+        tokio::time::sleep(if removals < REMOVALS_BELIEVED { soon } else { late }).await;
+        Ok(())
     }
 
     async fn serve(&mut self, stream: Stream) -> SessionEnd {

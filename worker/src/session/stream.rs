@@ -52,6 +52,11 @@ impl SessionEnd {
         let leader = status.metadata().get(LEADER_METADATA)?.to_str().ok()?;
         (!leader.is_empty()).then(|| leader.to_owned())
     }
+
+    /// Whether the leader said that this node is none of the swarm.
+    pub(super) fn is_removal(&self) -> bool {
+        matches!(self, Self::Status(status) if status.metadata().contains_key(REMOVED_METADATA))
+    }
 }
 
 /// A session that is registered.
@@ -211,3 +216,6 @@ fn refused(status: tonic::Status) -> SessionEnd {
 
 /// Names the leader in the refusal of a manager that is not.
 const LEADER_METADATA: &str = "shoal-leader";
+
+/// Marks a leader's refusal to a node that is none of the swarm.
+const REMOVED_METADATA: &str = "shoal-removed";

@@ -74,7 +74,7 @@ fn a_pause_is_a_failure_and_so_is_a_rollback_that_nobody_asked_for() {
     assert_eq!(verdict(Goal::Rollback, UpdateState::RollbackPaused), paused("rollback"));
     assert_eq!(verdict(Goal::Rollback, UpdateState::RollbackCompleted), Verdict::Converged);
     let rolled_back = verdict(Goal::Forward, UpdateState::RollbackCompleted);
-    assert_eq!(rolled_back, Verdict::Failed { reason: "it was rolled back (because)".into() });
+    assert_eq!(rolled_back, Verdict::RolledBack { message: "because".into() });
     let mut progress = Progress::new(Goal::Forward);
     let (lines, verdict) = progress.observe(seconds(0), &with_status(UpdateState::RollbackStarted));
     assert_eq!(verdict, Verdict::Wait);

@@ -28,8 +28,7 @@ impl ControlPlane {
 
     fn make_swarm(&mut self, swarm: NewSwarm) -> Result<(), ControlError> {
         if self.tables.cluster().is_some() || self.replica.next_index() > 1 {
-            let text = "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join \
-                        another one.";
+            let text = "This node is already part of a swarm: leave it (swarm leave) before it joins another one";
             return Err(ControlError::new(ControlErrorKind::FailedPrecondition, text));
         }
         crate::admit::check_cluster(&swarm.spec)?;
