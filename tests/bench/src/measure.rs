@@ -27,7 +27,10 @@ const IDLE: Row = Row { name: "idle manager, resident", unit: "MiB", wanted: "at
 const ANSWER: Row =
     Row { name: "service create -> first HTTP answer, median of 10", unit: "ms", wanted: "at most 400, aim 150" };
 const HOST_LOST: Row = Row { name: "host cut off -> all replicas elsewhere", unit: "s", wanted: "at most 5, aim 3" };
-const LEADER_LOST: Row = Row { name: "leader cut off -> next write", unit: "s", wanted: "at most 1.5, aim 0.7" };
+const LEADER_LOST: Row =
+    Row { name: "leader cut off -> next write, median of 9", unit: "s", wanted: "at most 1.5, aim 0.7" };
+const LEADER_LOST_WORST: Row =
+    Row { name: "leader cut off -> next write, worst of 9", unit: "s", wanted: "at most 1.5" };
 
 /// Longest wait for anything: the peer takes 20 s for some.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -100,8 +103,10 @@ fn failover(engine: Engine) -> Vec<(Row, f64)> {
     swarm.hosts[4].heal();
     swarm.wait_ready(5);
     let mut times = Vec::new();
-    for round in 0..3 {
-        let leader = swarm.leader(0);
+    // A leader that was cut off believes in itself for a while: the one who took the last write knows better.
+    let mut asked = 0;
+    for round in 0..9 {
+        let leader = swarm.leader(asked);
         let other = (leader + 1) % 3;
         let name = format!("round{round}");
         let started = Instant::now();
@@ -114,9 +119,14 @@ fn failover(engine: Engine) -> Vec<(Row, f64)> {
         times.push(started.elapsed().as_secs_f64());
         swarm.hosts[leader].heal();
         swarm.wait_ready_from(other, 5);
+        asked = other;
     }
     times.sort_by(f64::total_cmp);
-    vec![(HOST_LOST, host_lost.as_secs_f64()), (LEADER_LOST, times[1])]
+    vec![
+        (HOST_LOST, host_lost.as_secs_f64()),
+        (LEADER_LOST, times[times.len() / 2]),
+        (LEADER_LOST_WORST, times[times.len() - 1]),
+    ]
 }
 
 /// Waits until so many containers run on the host, by the engine's own count.
