@@ -1,5 +1,6 @@
-//! `shoal network`: the networks that a host knows.
+//! `shoal network`: networks that a host knows, and those of the swarm.
 
+mod change;
 mod command;
 
 pub(crate) use command::NetworkCommand;

@@ -16,8 +16,8 @@ mod service;
 mod task;
 
 pub use assignment::{
-    AssignmentDiff, AssignmentSet, NetworkAssignment, PeerEndpoints, Revision, ServiceBackend, ServiceEndpoints,
-    TaskAssignment, TaskReport,
+    AssignmentDiff, AssignmentSet, NetworkAssignment, NetworkService, NetworkTask, PeerEndpoints, Revision,
+    ServiceBackend, ServiceEndpoints, ServiceSet, TaskAssignment, TaskReport,
 };
 pub use cluster::{CaConfig, Cluster, ClusterSpec, JoinTokens, RaftConfig, RootCa, Sensitive, TokenRotation};
 pub use container::{

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use shoal_api::types::NetworkResource;
 
+use super::change::{NetworkCreateArgs, NetworkRemoveArgs, create, remove};
 use crate::error::{EXIT_DONE, Error};
 use crate::flags::ListFlags;
 use crate::output::console::print;
@@ -13,11 +14,16 @@ use crate::transport::Client;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NetworkCommand {
+    /// Create a network
+    Create(NetworkCreateArgs),
     /// Display detailed information on one or more networks
     Inspect(NetworkInspectArgs),
     /// List networks
     #[command(visible_alias = "list")]
     Ls(NetworkListArgs),
+    /// Remove one or more networks
+    #[command(visible_alias = "remove")]
+    Rm(NetworkRemoveArgs),
 }
 
 #[derive(Args, Debug)]
@@ -45,8 +51,10 @@ pub(crate) struct NetworkListArgs {
 impl NetworkCommand {
     pub(crate) async fn run(self, client: &Client) -> Result<u8, Error> {
         match self {
+            Self::Create(args) => create(args, client).await,
             Self::Inspect(args) => inspect(args, client).await,
             Self::Ls(args) => list(args, client).await,
+            Self::Rm(args) => remove(args, client).await,
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod reaper;
 pub mod replicated;
 pub mod restart;
 pub mod scheduler;
+pub mod subnet;
 pub mod update;
 
 pub(crate) use execute::execute;

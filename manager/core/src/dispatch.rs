@@ -5,9 +5,9 @@
 mod assemble;
 mod session;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_proto::model::{NodeId, Revision};
+use shoal_proto::model::{NetworkId, Node, NodeId, Revision, Service, Task};
 
 use crate::output::{Change, CloseReason, Difference};
 use crate::store::Tables;
@@ -82,50 +82,71 @@ impl Dispatcher {
     }
 
     /// Notes what a committed change makes different for whom. Answers the ends of sessions of nodes that are no more.
-    pub(crate) fn follow(&mut self, change: &Change) -> Option<Output> {
+    pub(crate) fn follow(&mut self, change: &Change, tables: &Tables) -> Option<Output> {
         match change {
             Change::Task(task) => self.follow_task(task),
-            Change::Service(service) => {
-                if let Some(id) = service.id(|service| service.id) {
-                    self.for_all(|session| session.stale.services.insert(id));
-                }
-            }
+            Change::Service(service) => self.follow_service(service, tables),
             Change::Network(_) | Change::Cluster(_) => self.for_all(|session| session.stale.networks = true),
-            Change::Node(node) => {
-                let place = |node: &shoal_proto::model::Node| (node.data_path_address.clone(), node.ingress_address);
-                if let (Some(before), Some(after)) = (&node.before, &node.after)
-                    && place(before) == place(after)
-                {
-                    return None;
-                }
-                let id = node.id(|node| node.id)?;
-                self.for_all(|session| session.stale.peers.insert(id));
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.stale.networks = true;
-                }
-                if node.after.is_none() {
-                    return self.close(id, CloseReason::UnknownNode);
-                }
-            }
+            Change::Node(node) => return self.follow_node(node, tables),
         }
         None
     }
 
-    fn follow_task(&mut self, task: &Difference<shoal_proto::model::Task>) {
+    fn follow_node(&mut self, node: &Difference<Node>, tables: &Tables) -> Option<Output> {
+        let place = |node: &Node| (node.data_path_address.clone(), node.ingress_address);
+        if let (Some(before), Some(after)) = (&node.before, &node.after)
+            && place(before) == place(after)
+        {
+            return None;
+        }
+        let id = node.id(|node| node.id)?;
+        let mut networks = assemble::networks_needed(tables, id);
+        networks.extend(tables.ingress().map(|network| network.id));
+        self.for_all(|session| session.stale.peers.extend(networks.iter().map(|network| (*network, id))));
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.stale.networks = true;
+        }
+        if node.after.is_none() { self.close(id, CloseReason::UnknownNode) } else { None }
+    }
+
+    fn follow_service(&mut self, service: &Difference<Service>, tables: &Tables) {
+        let Some(id) = service.id(|service| service.id) else { return };
+        let versions = [service.before.as_deref(), service.after.as_deref()];
+        let networks: BTreeSet<NetworkId> =
+            versions.into_iter().flatten().flat_map(|service| assemble::networks_of(tables, service)).collect();
+        self.for_all(|session| {
+            session.stale.services.insert(id);
+            session.stale.names.extend(networks.iter().map(|network| (*network, id)));
+        });
+    }
+
+    fn follow_task(&mut self, task: &Difference<Task>) {
         let versions = [task.before.as_deref(), task.after.as_deref()];
         for task in versions.into_iter().flatten() {
             if let Some(session) = task.node.and_then(|node| self.sessions.get_mut(&node)) {
                 session.stale.tasks.insert(task.id);
             }
         }
-        let [was, is] = versions.map(|task| task.and_then(assemble::address_held));
+        let [was, is] = versions.map(|task| task.map(|task| assemble::addresses_held(task).collect::<Vec<_>>()));
+        let (was, is) = (was.unwrap_or_default(), is.unwrap_or_default());
         if was != is {
-            let nodes = versions.into_iter().flatten().filter_map(|task| task.node);
-            nodes.for_each(|node| self.for_all(|session| session.stale.peers.insert(node)));
+            let held: BTreeSet<(NetworkId, NodeId)> =
+                was.iter().chain(&is).map(|(network, node, _)| (*network, *node)).collect();
+            for (_, node) in &held {
+                // Its host may need another network now, or one less.
+                if let Some(session) = self.sessions.get_mut(node) {
+                    session.stale.networks = true;
+                }
+            }
+            self.for_all(|session| session.stale.peers.extend(&held));
         }
-        let [was, is] = versions.map(|task| task.is_some_and(is_backend));
-        if let Some(service) = task.id(|task| task.service).filter(|_| was != is) {
-            self.for_all(|session| session.stale.services.insert(service));
+        let [was_backend, is_backend] = versions.map(|task| task.is_some_and(is_backend));
+        if let Some(service) = task.id(|task| task.service).filter(|_| was_backend != is_backend) {
+            let networks: BTreeSet<NetworkId> = was.iter().chain(&is).map(|(network, ..)| *network).collect();
+            self.for_all(|session| {
+                session.stale.services.insert(service);
+                session.stale.names.extend(networks.iter().map(|network| (*network, service)));
+            });
         }
     }
 

@@ -103,3 +103,18 @@ pub const SERVICE_NAME_LENGTH: usize = 63;
 
 /// Replicas of one service: more than the ingress network has addresses, and far below what a number's misprint asks.
 pub const REPLICAS_MAX: u64 = 100_000;
+
+/// VXLAN network identifiers of user's networks: above the routing mesh's, up to the protocol's end (RFC 7348).
+pub const VNIS: std::ops::RangeInclusive<u32> = 4097..=0xff_ffff;
+
+/// Where subnets come from unless the swarm was made with pools of its own: swarm mode's default.
+pub const DEFAULT_POOL: (std::net::Ipv4Addr, u8) = (std::net::Ipv4Addr::new(10, 0, 0, 0), 8);
+
+/// Prefix of a subnet from the pools unless said otherwise: swarm mode's default, room for 253 tasks and services.
+pub const SUBNET_SIZE: u8 = 24;
+
+/// Characters of a network's name: what a DNS label may have, because containers may ask for NAME.NETWORK.
+pub const NETWORK_NAME_LENGTH: usize = 63;
+
+/// Overlay networks of one task: its interfaces are numbered by one digit, and ingress and bridge have one each.
+pub const OVERLAYS_MAX: usize = 14;

@@ -193,7 +193,7 @@ impl ControlPlane {
             }
         };
         if let Some(reign) = &mut self.reign {
-            let ended = changes.iter().filter_map(|change| reign.dispatcher().follow(change));
+            let ended = changes.iter().filter_map(|change| reign.dispatcher().follow(change, &self.tables));
             self.outputs.extend(ended);
             self.outputs.extend(reign.answers(&self.tables));
         }

@@ -42,6 +42,11 @@ fn allocator() {
 }
 
 #[test]
+fn networks() {
+    run_script("networks.txt");
+}
+
+#[test]
 fn scheduler() {
     run_script("scheduler.txt");
 }

@@ -26,6 +26,7 @@ impl Dispatcher for Services {
         let (frames, stream) = mpsc::channel(SESSION_FRAMES);
         let session = Session {
             node: identity.node,
+            role: identity.role,
             id: SessionId(rand::random()),
             observed: caller.remote.ip().to_canonical(),
             manager: self.manager.clone(),

@@ -11,7 +11,7 @@ use shoal_proto::codec::{decode, encode};
 use shoal_proto::grpc::manager_frame::Kind as ManagerKind;
 use shoal_proto::grpc::worker_frame::Kind as WorkerKind;
 use shoal_proto::grpc::{Assignments, Cluster, HeartbeatReply, ManagerFrame, Register, Welcome, WorkerFrame};
-use shoal_proto::model::{NodeDescription, NodeId, Revision, TaskReport};
+use shoal_proto::model::{NodeDescription, NodeId, Revision, Role, TaskReport};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,8 @@ use crate::limits::{REGISTER_TIMEOUT, SESSION_QUEUE, SESSION_STALL_TIMEOUT};
 
 pub(super) struct Session {
     pub(super) node: NodeId,
+    /// As its certificate says.
+    pub(super) role: Role,
     pub(super) id: SessionId,
     /// Where the worker calls from.
     pub(super) observed: IpAddr,
@@ -81,6 +83,8 @@ impl Session {
         .await?;
         let (events, mut queue) = mpsc::channel(SESSION_QUEUE);
         self.tell(Message::OpenSession { opened: self.opened(register)?, events }).await?;
+        // Its issue was told once; a leader that fell meanwhile may have taken that along.
+        self.tell(Message::Inputs(vec![Input::CertificateRole { node: self.node, role: self.role }])).await?;
         loop {
             tokio::select! {
                 event = queue.recv() => match event {

@@ -16,7 +16,18 @@ pub fn network_spec(request: types::NetworkCreateRequest) -> Result<NetworkSpec,
         "host" => NetworkDriver::Host,
         other => return Err(WordError::absent("Driver", other)),
     };
-    let configs = request.ipam.map(|ipam| ipam.config).unwrap_or_default();
+    if request.enable_ipv6 == Some(true) {
+        return Err(WordError::absent("EnableIPv6", "true"));
+    }
+    if request.config_only || request.config_from.is_some_and(|from| !from.network.is_empty()) {
+        return Err(WordError::absent("ConfigOnly", "true"));
+    }
+    let ipam = request.ipam.unwrap_or_default();
+    if !matches!(ipam.driver.as_str(), "" | "default") {
+        return Err(WordError::absent("IPAM.Driver", &ipam.driver));
+    }
+    // A client that names nothing may send an empty entry.
+    let configs: Vec<_> = ipam.config.into_iter().filter(|config| *config != types::IpamConfig::default()).collect();
     Ok(NetworkSpec {
         name: request.name,
         labels: request.labels.into_iter().collect(),
@@ -50,6 +61,7 @@ fn ipam_config(config: types::IpamConfig) -> Result<IpamConfig, WordError> {
 #[must_use]
 pub fn network_resource(network: Network) -> types::NetworkResource {
     let options = network.vni.map(|vni| ("com.docker.network.driver.overlay.vxlanid_list".to_owned(), vni.to_string()));
+    let ipam_config = shown_ipam_config(&network);
     types::NetworkResource {
         name: network.spec.name,
         id: network.id.to_string(),
@@ -59,7 +71,7 @@ pub fn network_resource(network: Network) -> types::NetworkResource {
         enable_ipv4: true,
         ipam: types::Ipam {
             driver: "default".to_owned(),
-            config: network.subnet.into_iter().map(shown_ipam_config).collect(),
+            config: ipam_config.into_iter().collect(),
             ..types::Ipam::default()
         },
         internal: network.spec.internal,
@@ -71,8 +83,13 @@ pub fn network_resource(network: Network) -> types::NetworkResource {
     }
 }
 
-fn shown_ipam_config(subnet: Cidr) -> types::IpamConfig {
-    types::IpamConfig { subnet: subnet.to_string(), ..types::IpamConfig::default() }
+fn shown_ipam_config(network: &Network) -> Option<types::IpamConfig> {
+    Some(types::IpamConfig {
+        subnet: network.subnet?.to_string(),
+        ip_range: network.range().map(|range| range.to_string()).unwrap_or_default(),
+        gateway: network.gateway().map(|gateway| gateway.to_string()).unwrap_or_default(),
+        ..types::IpamConfig::default()
+    })
 }
 
 fn driver_name(driver: NetworkDriver) -> &'static str {

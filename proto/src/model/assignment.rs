@@ -14,6 +14,7 @@ pub struct Revision(pub u64);
 
 /// All that one worker should know and do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct AssignmentSet {
     /// Its tasks.
     pub tasks: BTreeMap<TaskId, TaskAssignment>,
@@ -23,6 +24,8 @@ pub struct AssignmentSet {
     pub peers: BTreeMap<(NetworkId, NodeId), PeerEndpoints>,
     /// Services with published ports, and where they are answered.
     pub services: BTreeMap<ServiceId, ServiceEndpoints>,
+    /// What services are to the containers of the networks above.
+    pub names: BTreeMap<(NetworkId, ServiceId), NetworkService>,
 }
 
 /// A task for a worker. Its `status` is not kept up to date here: the worker knows better.
@@ -47,8 +50,12 @@ pub struct NetworkAssignment {
     pub vni: u32,
     /// UDP port of overlay traffic.
     pub data_path_port: u16,
-    /// This worker's own address there.
+    /// This worker's own address there; only the routing mesh needs one.
     pub node_address: Option<Cidr>,
+    /// Largest packet of containers, bytes, when the user named one.
+    pub mtu: Option<u32>,
+    /// No way out for those who are on no other network.
+    pub internal: bool,
 }
 
 /// The endpoints that one host has on a network.
@@ -80,6 +87,49 @@ pub struct ServiceBackend {
     pub node: NodeId,
 }
 
+/// Where new connections lead: what a host's kernel and its resolver should show, as one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceSet {
+    /// Services with published ports.
+    pub published: BTreeMap<ServiceId, ServiceEndpoints>,
+    /// Services on the networks of this host.
+    pub names: BTreeMap<(NetworkId, ServiceId), NetworkService>,
+}
+
+impl ServiceSet {
+    /// Whether new connections to a service may reach a task.
+    #[must_use]
+    pub fn leads_to(&self, service: ServiceId, task: TaskId) -> bool {
+        self.published.get(&service).is_some_and(|service| service.backends.contains_key(&task))
+            || self.names.iter().any(|((_, id), it)| *id == service && it.tasks.contains_key(&task))
+    }
+}
+
+/// What a service is to the containers of one network: names, and where they lead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkService {
+    /// The service's name.
+    pub name: String,
+    /// Further names there.
+    pub aliases: Vec<String>,
+    /// The address that its names lead to; `None`: they lead to its tasks.
+    pub vip: Option<IpAddr>,
+    /// Running tasks.
+    pub tasks: BTreeMap<TaskId, NetworkTask>,
+}
+
+/// A running task as the containers of one network see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkTask {
+    /// `service.slot.id`.
+    pub name: String,
+    /// There.
+    pub address: IpAddr,
+    /// Its host.
+    pub node: NodeId,
+}
+
 /// From one set to the next; from nothing when `base` is zero.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -96,6 +146,8 @@ pub struct AssignmentDiff {
     pub peers: BTreeMap<(NetworkId, NodeId), Option<PeerEndpoints>>,
     /// `None` takes the entry away.
     pub services: BTreeMap<ServiceId, Option<ServiceEndpoints>>,
+    /// `None` takes the entry away.
+    pub names: BTreeMap<(NetworkId, ServiceId), Option<NetworkService>>,
 }
 
 impl AssignmentDiff {
@@ -107,6 +159,7 @@ impl AssignmentDiff {
             && self.networks.is_empty()
             && self.peers.is_empty()
             && self.services.is_empty()
+            && self.names.is_empty()
     }
 }
 
@@ -121,6 +174,7 @@ impl AssignmentSet {
             networks: map_difference(&self.networks, &newer.networks),
             peers: map_difference(&self.peers, &newer.peers),
             services: map_difference(&self.services, &newer.services),
+            names: map_difference(&self.names, &newer.names),
         }
     }
 
@@ -133,6 +187,7 @@ impl AssignmentSet {
         map_apply(&mut self.networks, diff.networks);
         map_apply(&mut self.peers, diff.peers);
         map_apply(&mut self.services, diff.services);
+        map_apply(&mut self.names, diff.names);
     }
 }
 

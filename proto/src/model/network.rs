@@ -23,6 +23,21 @@ pub struct Network {
     pub vni: Option<u32>,
 }
 
+impl Network {
+    /// The address that is kept for a gateway: the user's, else the lowest after the subnet's own.
+    #[must_use]
+    pub fn gateway(&self) -> Option<IpAddr> {
+        let wished = self.spec.ipam.iter().find_map(|config| config.gateway);
+        wished.or_else(|| self.subnet?.ipv4_bounds().map(|(lowest, _)| IpAddr::V4(Ipv4Addr::from(lowest + 1))))
+    }
+
+    /// The part of the subnet that services and tasks get addresses from, where the user named one.
+    #[must_use]
+    pub fn range(&self) -> Option<Cidr> {
+        self.spec.ipam.iter().find_map(|config| config.range)
+    }
+}
+
 /// A network as the user wishes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

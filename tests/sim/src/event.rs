@@ -14,7 +14,7 @@ pub(crate) enum Event {
     /// To a daemon, in the life that it was planned in.
     Daemon { host: HostId, generation: u64, what: Daemon },
     /// A message of the consensus arrives.
-    Message { to: HostId, message: Bytes, snapshot: Option<Bytes> },
+    Message { from: HostId, to: HostId, message: Bytes, snapshot: Option<Bytes> },
     /// A worker's wish for a stream arrives at a manager.
     Opening { agent: HostId, generation: u64, attempt: u64, manager: HostId },
     /// Frames of a stream arrive.

@@ -177,7 +177,7 @@ impl World {
                     self.happen_to(host, what);
                 }
             }
-            Event::Message { to, message, snapshot } => self.message_arrives(to, message, snapshot),
+            Event::Message { from, to, message, snapshot } => self.message_arrives((from, to), message, snapshot),
             Event::Opening { agent, generation, attempt, manager } => {
                 self.opening_arrives(agent, generation, attempt, manager);
             }

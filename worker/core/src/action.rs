@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use shoal_proto::model::{
     AssignmentSet, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PeerEndpoints, PortConfig, PullCredentials,
-    Revision, ServiceEndpoints, ServiceId, Task, TaskId, TaskReport, TaskStatus, Timestamp,
+    Revision, ServiceSet, Task, TaskId, TaskReport, TaskStatus, Timestamp,
 };
 
 /// Names a pull, from its action to its result.
@@ -59,8 +59,8 @@ pub enum Action {
         /// All of them.
         peers: BTreeMap<NodeId, PeerEndpoints>,
     },
-    /// Set all published services with all tasks that may get new connections. `ServicesSet` or `ServicesFailed`.
-    SetServices(Arc<BTreeMap<ServiceId, ServiceEndpoints>>),
+    /// Set where new connections lead: published ports, names and virtual addresses. `ServicesSet` or `ServicesFailed`.
+    SetServices(Arc<ServiceSet>),
     /// Make a task's network namespace and interfaces. `EndpointReady` or `OperationFailed`.
     CreateEndpoint(EndpointPlan),
     /// Make a task's container, not started. `ContainerCreated` or `OperationFailed`. A container of this task that is
@@ -182,10 +182,15 @@ impl fmt::Display for Action {
             }
             Self::SetServices(services) => {
                 write!(out, "set services:")?;
-                services.values().try_for_each(|service| {
+                services.published.values().try_for_each(|service| {
                     write!(out, " {}", service.name)?;
                     let backends = service.backends.values().map(|backend| backend.address);
                     out.debug_list().entries(backends).finish()
+                })?;
+                services.names.values().try_for_each(|service| {
+                    write!(out, " {}@", service.name)?;
+                    service.vip.map_or(Ok(()), |vip| write!(out, "{vip}"))?;
+                    out.debug_list().entries(service.tasks.values().map(|task| task.address)).finish()
                 })
             }
             Self::Report { sequence, reports } => {

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentDiff, AssignmentSet, NetworkId, Revision, TaskId, TaskReport, TaskStatus, Timestamp,
+    AssignmentDiff, AssignmentSet, NetworkId, NodeId, Revision, ServiceSet, TaskId, TaskReport, TaskStatus, Timestamp,
 };
 
-use crate::datapath::{DataPath, NetworkOutcome, ServiceSet};
+use crate::datapath::{DataPath, NetworkOutcome};
 use crate::images::Images;
 use crate::outbox::Outbox;
 use crate::step::{Step, Surroundings, decide};
@@ -387,13 +387,17 @@ impl WorkerCore {
 
     /// The assigned services without those tasks of this node that should get no new connections.
     fn services_wanted(&self) -> ServiceSet {
-        let mut services = self.assignments.services.clone();
-        for service in services.values_mut() {
-            service.backends.retain(|task, backend| {
-                backend.node != self.config.node || self.tasks.get(task).is_some_and(TaskMachine::serves)
-            });
+        let AssignmentSet { services: mut published, mut names, .. } = AssignmentSet::clone(&self.assignments);
+        let serves = |task: &TaskId, node: NodeId| {
+            node != self.config.node || self.tasks.get(task).is_some_and(TaskMachine::serves)
+        };
+        for service in published.values_mut() {
+            service.backends.retain(|task, backend| serves(task, backend.node));
         }
-        services
+        for service in names.values_mut() {
+            service.tasks.retain(|id, task| serves(id, task.node));
+        }
+        ServiceSet { published, names }
     }
 
     /// Adds what is to be told, after what is to be on disk first.

@@ -7,14 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentSet, NetworkAssignment, NetworkId, NodeId, PeerEndpoints, ServiceEndpoints, ServiceId, TaskId, Timestamp,
+    AssignmentSet, NetworkAssignment, NetworkId, NodeId, PeerEndpoints, ServiceId, ServiceSet, TaskId, Timestamp,
 };
 
 use crate::retry::Retry;
 use crate::{Action, CoreLimits};
 
-/// All published services.
-pub(crate) type ServiceSet = BTreeMap<ServiceId, ServiceEndpoints>;
 type Peers = BTreeMap<NodeId, PeerEndpoints>;
 
 /// What the kernel should show and what it was told.
@@ -97,10 +95,7 @@ impl DataPath {
 
     /// Whether the kernel may still send new connections to a task.
     pub(crate) fn may_serve(&self, service: ServiceId, task: TaskId) -> bool {
-        let names = |set: &Option<Arc<ServiceSet>>| {
-            let found = set.as_ref().and_then(|set| set.get(&service));
-            found.is_some_and(|service| service.backends.contains_key(&task))
-        };
+        let names = |set: &Option<Arc<ServiceSet>>| set.as_ref().is_some_and(|set| set.leads_to(service, task));
         names(&self.services.held) || names(&self.services.under_way)
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use shoal_proto::model::{
     NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PortConfig, PublishMode, PullCredentials, ServiceEndpoints,
-    ServiceId,
+    ServiceId, ServiceSet,
 };
 use shoal_worker_core::{EndpointInfo, EndpointPlan, Failure};
 
@@ -88,7 +88,7 @@ impl Endpoints for SwarmEndpoints {
             vni: assignment.vni,
             subnet: assignment.subnet,
             kind: if assignment.ingress { NetworkKind::Ingress } else { NetworkKind::Overlay },
-            mtu: None,
+            mtu: assignment.mtu,
             data_path_port: assignment.data_path_port,
             node_address: assignment.node_address.map(|address| address.address),
         };
@@ -104,8 +104,8 @@ impl Endpoints for SwarmEndpoints {
         self.networks.set_peers(network, peers).await.map_err(|error| failure(&error))
     }
 
-    async fn set_services(&self, services: &BTreeMap<ServiceId, ServiceEndpoints>) -> Result<(), Failure> {
-        let published = services.iter().map(|(id, service)| self.published(*id, service)).collect();
+    async fn set_services(&self, services: &ServiceSet) -> Result<(), Failure> {
+        let published = services.published.iter().map(|(id, service)| self.published(*id, service)).collect();
         self.networks.set_services(published).await.map_err(|error| failure(&error))
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shoal_proto::model::{
-    NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PullCredentials, ServiceEndpoints, ServiceId, Task, TaskId,
+    NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PullCredentials, ServiceSet, Task, TaskId,
 };
 use shoal_worker_core::{AdoptedState, EndpointInfo, EndpointPlan, Failure, Input};
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ pub(crate) trait Endpoints: Debug + Send + Sync {
     /// Sets all other hosts of a network.
     async fn set_peers(&self, network: NetworkId, peers: &BTreeMap<NodeId, PeerEndpoints>) -> Result<(), Failure>;
     /// Sets all published services.
-    async fn set_services(&self, services: &BTreeMap<ServiceId, ServiceEndpoints>) -> Result<(), Failure>;
+    async fn set_services(&self, services: &ServiceSet) -> Result<(), Failure>;
     /// Makes a container's network namespace.
     async fn create(&self, container: &str, plan: &EndpointPlan) -> Result<StandingEndpoint, Failure>;
     /// Removes it.

@@ -1,5 +1,7 @@
 //! What a service may be, and how it may change.
 
+use std::collections::BTreeSet;
+
 use shoal_proto::codec;
 use shoal_proto::model::{
     ControlError, ControlErrorKind, NetworkDriver, PublishMode, Service, ServiceId, ServiceMode, ServiceSpec,
@@ -10,7 +12,7 @@ use super::Problems;
 use super::name::check_service_name;
 use super::ports::{check_conflicts, check_endpoint};
 use super::task::check_task;
-use crate::limits::{REPLICAS_MAX, SPEC_BYTES};
+use crate::limits::{OVERLAYS_MAX, REPLICAS_MAX, SPEC_BYTES};
 use crate::store::Tables;
 
 /// Whether the spec may be that of the service `own`, or of a new one.
@@ -89,27 +91,43 @@ fn check_update(kind: &str, config: &UpdateConfig, problems: &mut Problems) {
 
 fn check_networks(tables: &Tables, spec: &ServiceSpec, problems: &mut Problems) {
     let ingress_ports = spec.endpoint.ports.iter().any(|port| port.mode == PublishMode::Ingress);
-    let mut node_local = 0;
+    let mut seen = BTreeSet::new();
+    let (mut of_host, mut overlays) = (0, 0);
     for wish in &spec.task.networks {
         let target = wish.target.as_str();
         let network = tables.network_wished(target);
+        let is_local = matches!(target, "host" | "bridge" | "none");
+        if network.is_none() && !is_local {
+            problems.add(format!(
+                "network {target} not found: create it first with `network create --driver overlay {target}`"
+            ));
+            continue;
+        }
         if network.is_some_and(|network| network.spec.ingress) {
             problems.add(format!(
                 "Service cannot be explicitly attached to the ingress network \"{target}\": leave it out"
             ));
             continue;
         }
-        let is_host = target == "host" || network.is_some_and(|network| network.spec.driver == NetworkDriver::Host);
-        problems.add_if(is_host && ingress_ports, || {
+        let driver = network.map(|network| network.spec.driver);
+        problems.add_if((target == "host" || driver == Some(NetworkDriver::Host)) && ingress_ports, || {
             format!("network '{target}' can't be combined with ports in ingress mode: publish them with mode=host")
         });
-        node_local += usize::from(matches!(target, "host" | "bridge" | "none") || network.is_some());
-        problems.add_if(network.is_none() && !matches!(target, "host" | "bridge" | "none"), || {
-            format!("network {target} not found: use host, bridge or none")
+        if !is_local && driver == Some(NetworkDriver::Overlay) {
+            overlays += 1;
+        } else {
+            of_host += 1;
+        }
+        problems.add_if(!seen.insert(network.map(|network| network.id)), || {
+            format!("network '{target}' is named twice: name each once")
         });
     }
-    problems.add_if(node_local > 1, || {
-        "a task can be on one of the networks host, bridge and none only: name one of them".to_owned()
+    problems.add_if(of_host > 1 || (of_host > 0 && overlays > 0), || {
+        "a task on one of the networks host, bridge and none can be on no other: name it alone, or overlay networks only"
+            .to_owned()
+    });
+    problems.add_if(overlays > OVERLAYS_MAX, || {
+        format!("a task can be on {OVERLAYS_MAX} networks at most: {overlays} were named")
     });
     problems.add_if(ingress_ports && tables.ingress().is_none(), || {
         "service needs ingress network, but no ingress network is present: publish with mode=host".to_owned()

@@ -1,19 +1,20 @@
 //! Writes, to a leader's draft: checked first, then made whole or not at all.
 
 use shoal_proto::model::{
-    Cluster, ClusterSpec, ControlError, ControlErrorKind, ControlReply, ControlRequest, Endpoint, Meta, NodeId,
-    NodeSpec, Rollback, Service, ServiceId, ServiceSpec, TokenRotation, UpdateState, UpdateStatus, Version,
+    Cluster, ClusterSpec, ControlError, ControlErrorKind, ControlReply, ControlRequest, Endpoint, Id, Meta, Network,
+    NetworkDriver, NetworkId, NetworkSpec, NodeId, NodeSpec, Rollback, Service, ServiceId, ServiceSpec, TokenRotation,
+    UpdateState, UpdateStatus, Version,
 };
 
 use super::{find_network, find_node, find_service};
 use crate::ObjectKey;
 use crate::admit::{
-    check_cluster, check_node_removal, check_node_update, check_service, check_service_change, refuse_creation,
-    refuse_removal,
+    check_cluster, check_network_removal, check_node_removal, check_node_update, check_service, check_service_change,
+    place_network,
 };
 use crate::deciders::membership::MembersView;
 use crate::random::Random;
-use crate::store::Draft;
+use crate::store::{Draft, Tables};
 
 /// Makes what was asked for.
 pub(crate) fn write(
@@ -41,8 +42,14 @@ pub(crate) fn write(
             draft.remove(ObjectKey::Service(id));
             Ok(ControlReply::Done)
         }
-        ControlRequest::CreateNetwork { spec } => Err(refuse_creation(&spec)),
-        ControlRequest::RemoveNetwork { reference } => Err(refuse_removal(find_network(draft.tables(), &reference)?)),
+        ControlRequest::CreateNetwork { spec } => create_network(draft, random, *spec),
+        ControlRequest::RemoveNetwork { reference } => {
+            let network = find_network(draft.tables(), &reference)?;
+            check_network_removal(draft.tables(), network)?;
+            let id = network.id;
+            draft.remove(ObjectKey::Network(id));
+            Ok(ControlReply::Done)
+        }
         read => {
             debug_assert!(!super::is_read(&read), "reads go elsewhere");
             Ok(ControlReply::Done)
@@ -100,14 +107,38 @@ fn update_node(
     Ok(ControlReply::Done)
 }
 
-fn create_service(draft: &mut Draft, random: &mut Random, spec: ServiceSpec) -> Result<ControlReply, ControlError> {
-    check_service(draft.tables(), None, &spec)?;
-    let id = loop {
-        let id: ServiceId = random.id();
-        if draft.tables().service(id).is_none() {
-            break id;
+fn create_network(draft: &mut Draft, random: &mut Random, spec: NetworkSpec) -> Result<ControlReply, ControlError> {
+    let (subnet, vni) = place_network(draft.tables(), &spec, draft.index())?;
+    let id = fresh(random, |id: &NetworkId| draft.tables().network(*id).is_none());
+    let meta = Meta { created_at: draft.now(), ..Meta::default() };
+    draft.put_network(Network { id, meta, spec, subnet: Some(subnet), vni: Some(vni) });
+    Ok(ControlReply::NetworkCreated { network: id })
+}
+
+/// An identifier that no object has.
+fn fresh<T: Id>(random: &mut Random, is_free: impl Fn(&T) -> bool) -> T {
+    loop {
+        let id = random.id();
+        if is_free(&id) {
+            return id;
         }
-    };
+    }
+}
+
+/// Names of networks become their identifiers, which stay right when a name becomes another network's.
+fn name_networks(tables: &Tables, spec: &mut ServiceSpec) {
+    for wish in &mut spec.task.networks {
+        let network = tables.network_wished(&wish.target);
+        if let Some(network) = network.filter(|network| network.spec.driver == NetworkDriver::Overlay) {
+            wish.target = network.id.to_string();
+        }
+    }
+}
+
+fn create_service(draft: &mut Draft, random: &mut Random, mut spec: ServiceSpec) -> Result<ControlReply, ControlError> {
+    check_service(draft.tables(), None, &spec)?;
+    name_networks(draft.tables(), &mut spec);
+    let id = fresh(random, |id: &ServiceId| draft.tables().service(*id).is_none());
     let version = draft.version();
     draft.put_service(Service {
         id,
@@ -126,13 +157,14 @@ fn create_service(draft: &mut Draft, random: &mut Random, spec: ServiceSpec) -> 
 fn update_service(
     draft: &mut Draft,
     (id, version): (ServiceId, Version),
-    spec: ServiceSpec,
+    mut spec: ServiceSpec,
     rollback: Rollback,
 ) -> Result<ControlReply, ControlError> {
     let service = draft.tables().service(id).ok_or_else(|| not_found("service", id))?;
     check_version(draft, ObjectKey::Service(id), version)?;
     check_service_change(service, &spec)?;
     check_service(draft.tables(), Some(service), &spec)?;
+    name_networks(draft.tables(), &mut spec);
     let mut service = Service::clone(service);
     let fresh = draft.version();
     match rollback {

@@ -63,7 +63,9 @@ pub(super) fn is_current(tables: &Tables, service: &Service, task: &Task) -> boo
         return false;
     }
     // The routing mesh finds its tasks by address: a service that is published now needs new ones.
-    if needs_ingress(service) && task.attachments.is_empty() && task.status.state != TaskState::New {
+    let ingress = tables.ingress().map(|network| network.id);
+    let is_on_ingress = task.attachments.iter().any(|held| Some(held.network) == ingress);
+    if needs_ingress(service) && !is_on_ingress && task.status.state != TaskState::New {
         return false;
     }
     if *task.spec == *wished {

@@ -168,7 +168,8 @@ impl fmt::Display for Step {
                 write!(out, "publish {service}")?;
                 endpoint.ports.iter().try_for_each(|port| {
                     write!(out, " {}->{}/{:?}/{:?}", port.published_port, port.target_port, port.protocol, port.mode)
-                })
+                })?;
+                endpoint.virtual_ips.iter().try_for_each(|held| write!(out, " vip {}", held.address))
             }
             Step::Progress { service, status } => {
                 write!(out, "update {service} {:?}: {}", status.state, status.message)

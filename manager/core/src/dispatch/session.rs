@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentDiff, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PeerEndpoints, Revision, ServiceEndpoints,
-    ServiceId, Task, TaskId, TaskState,
+    AssignmentDiff, NetworkAssignment, NetworkAttachment, NetworkId, NetworkService, NodeId, PeerEndpoints, Revision,
+    ServiceEndpoints, ServiceId, Task, TaskId, TaskState,
 };
 
 use super::assemble::{self, Shared, is_assigned};
@@ -19,17 +19,19 @@ pub(super) struct Session {
     pub(super) stale: Stale,
     revision: Revision,
     tasks: BTreeMap<TaskId, SentTask>,
-    network: Option<(NetworkId, NetworkAssignment)>,
-    peers: BTreeMap<NodeId, Arc<PeerEndpoints>>,
+    networks: BTreeMap<NetworkId, NetworkAssignment>,
+    peers: BTreeMap<(NetworkId, NodeId), Arc<PeerEndpoints>>,
     services: BTreeMap<ServiceId, Arc<ServiceEndpoints>>,
+    names: BTreeMap<(NetworkId, ServiceId), Arc<NetworkService>>,
 }
 
-/// What may differ from what the worker was told.
+/// What may differ from what the worker was told. Of networks that it does not have it is told nothing.
 #[derive(Debug, Default)]
 pub(super) struct Stale {
     pub(super) tasks: BTreeSet<TaskId>,
     pub(super) services: BTreeSet<ServiceId>,
-    pub(super) peers: BTreeSet<NodeId>,
+    pub(super) peers: BTreeSet<(NetworkId, NodeId)>,
+    pub(super) names: BTreeSet<(NetworkId, ServiceId)>,
     pub(super) networks: bool,
 }
 
@@ -54,9 +56,10 @@ impl Session {
             stale: Stale::default(),
             revision: Revision(0),
             tasks: BTreeMap::new(),
-            network: None,
+            networks: BTreeMap::new(),
             peers: BTreeMap::new(),
             services: BTreeMap::new(),
+            names: BTreeMap::new(),
         }
     }
 
@@ -73,9 +76,13 @@ impl Session {
         if self.revision == Revision(0) {
             self.stale = everything(shared, node);
         }
-        let stale = std::mem::take(&mut self.stale);
         let mut diff =
             AssignmentDiff { base: self.revision, result: Revision(self.revision.0 + 1), ..AssignmentDiff::default() };
+        if std::mem::take(&mut self.stale.networks) {
+            // Marks what comes and goes with them.
+            self.tell_networks(shared, node, &mut diff);
+        }
+        let stale = std::mem::take(&mut self.stale);
         for id in stale.tasks {
             self.tell_task(shared, (node, id), &mut diff);
         }
@@ -85,16 +92,17 @@ impl Session {
                 diff.services.insert(id, entry);
             }
         }
-        let ingress = shared.ingress();
-        for id in stale.peers.into_iter().filter(|id| *id != node) {
-            let now = shared.peer(id).filter(|_| ingress.is_some());
-            let entry = replace(&mut self.peers, id, now);
-            if let (Some(network), Some(entry)) = (ingress, entry) {
-                diff.peers.insert((network, id), entry);
+        for key in stale.peers.into_iter().filter(|(_, peer)| *peer != node) {
+            let now = if self.networks.contains_key(&key.0) { shared.peer(key) } else { None };
+            if let Some(entry) = replace(&mut self.peers, key, now) {
+                diff.peers.insert(key, entry);
             }
         }
-        if stale.networks {
-            self.tell_network(shared, node, &mut diff);
+        for key in stale.names {
+            let now = if self.networks.contains_key(&key.0) { shared.names(key) } else { None };
+            if let Some(entry) = replace(&mut self.names, key, now) {
+                diff.names.insert(key, entry);
+            }
         }
         if diff.is_empty() {
             return None;
@@ -117,19 +125,30 @@ impl Session {
         }
     }
 
-    fn tell_network(&mut self, shared: &Shared<'_>, node: NodeId, diff: &mut AssignmentDiff) {
-        let stored = shared.tables.node(node);
-        let now = shared.ingress().zip(stored.and_then(|stored| assemble::network(shared.tables, stored)));
-        if now == self.network {
-            return;
-        }
-        if let Some((id, _)) = &self.network {
+    /// A network that comes brings its peers and names; one that goes takes them along.
+    fn tell_networks(&mut self, shared: &Shared<'_>, node: NodeId, diff: &mut AssignmentDiff) {
+        let tables = shared.tables;
+        let needed = assemble::networks_needed(tables, node);
+        let stored = tables.node(node);
+        let now: BTreeMap<NetworkId, NetworkAssignment> =
+            needed.into_iter().filter_map(|id| Some((id, assemble::network(tables, id, stored?)?))).collect();
+        for id in self.networks.keys().filter(|id| !now.contains_key(id)) {
             diff.networks.insert(*id, None);
+            self.stale.peers.extend(self.peers.keys().filter(|(network, _)| network == id));
+            self.stale.names.extend(self.names.keys().filter(|(network, _)| network == id));
         }
-        if let Some((id, network)) = &now {
-            diff.networks.insert(*id, Some(network.clone()));
+        for (id, network) in &now {
+            let before = self.networks.get(id);
+            if before != Some(network) {
+                diff.networks.insert(*id, Some(network.clone()));
+            }
+            if before.is_none() {
+                self.stale.peers.extend(assemble::nodes_on(tables, *id).into_iter().map(|node| (*id, node)));
+                let on_it = tables.services().filter(|service| assemble::networks_of(tables, service).contains(id));
+                self.stale.names.extend(on_it.map(|service| (*id, service.id)));
+            }
         }
-        self.network = now;
+        self.networks = now;
     }
 }
 
@@ -139,8 +158,8 @@ fn everything(shared: &Shared<'_>, node: NodeId) -> Stale {
     Stale {
         tasks: tasks.map(|task| task.id).collect(),
         services: tables.services().map(|service| service.id).collect(),
-        peers: tables.nodes().map(|node| node.id).collect(),
         networks: true,
+        ..Stale::default()
     }
 }
 

@@ -151,12 +151,20 @@ impl Replica {
 
     /// Time goes on.
     pub(crate) fn tick(&mut self) {
-        self.timeout.impose(&mut self.node);
-        self.node.tick();
+        if !self.is_installing() {
+            self.timeout.impose(&mut self.node);
+            self.node.tick();
+        }
         self.snapshot_age = self.snapshot_age.saturating_add(1);
         if self.snapshot_age == SNAPSHOT_KEPT_TICKS {
             self.node.mut_store().offer_snapshot(None);
         }
+    }
+
+    /// Whether a snapshot has taken the log's place and is not durable yet. An election would look for entries that it
+    /// covers, because it does not count as applied before.
+    fn is_installing(&self) -> bool {
+        self.node.raft.raft_log.applied + 1 < self.node.store().first()
     }
 
     /// Takes a message of another member; answers who that was. What is not one, or not for this member, is dropped.
@@ -179,6 +187,8 @@ impl Replica {
             // A leader can believe that a member has more than it has only if that member lost its disk.
             MessageType::MsgHeartbeat => message.commit = message.commit.min(self.node.raft.raft_log.last_index()),
             MessageType::MsgPropose => return None,
+            // Asks for an election at once: see `tick`.
+            MessageType::MsgTimeoutNow if self.is_installing() => return None,
             _ => {}
         }
         // Refused are messages of members that are gone, and proposals, which are made here alone.
@@ -316,7 +326,8 @@ impl Replica {
     pub(crate) fn snapshot_taken(&mut self, image: Bytes, keep: u64) -> Vec<Output> {
         let term = self.node.raft.raft_log.term(self.applied).unwrap_or_default();
         self.covered = self.applied;
-        let through = self.applied.saturating_sub(keep);
+        // The tables may be ahead of what is durable here, and the consensus looks at entries up to there again.
+        let through = self.applied.saturating_sub(keep).min(self.node.raft.raft_log.applied);
         self.node.mut_store().compact(through);
         let record = SnapshotRecord { index: self.applied, term, bytes: image };
         vec![Output::SaveSnapshot(record), Output::Compact { through }]

@@ -24,6 +24,8 @@ pub(super) struct TaskIndex {
     pub(super) loads: BTreeMap<NodeId, NodeLoad>,
     /// Active tasks of a service on a node.
     pub(super) active: BTreeMap<(ServiceId, NodeId), u64>,
+    /// Those that hold an address there.
+    pub(super) by_network: BTreeMap<NetworkId, BTreeSet<TaskId>>,
     pub(super) addresses: Addresses,
     /// One value for all tasks made from one version of a spec, and how many there are.
     pub(super) specs: BTreeMap<(ServiceId, Version), (Arc<TaskSpec>, usize)>,
@@ -48,7 +50,10 @@ impl TaskIndex {
             }
         }
         if !task.status.state.is_terminal() {
-            task.attachments.iter().for_each(|held| self.addresses.hold(held.network, held.address.address));
+            for held in &task.attachments {
+                self.addresses.hold(held.network, held.address.address);
+                self.by_network.entry(held.network).or_default().insert(task.id);
+            }
         }
         let spec = self.specs.entry((task.service, task.spec_version)).or_insert_with(|| (task.spec.clone(), 0));
         spec.1 += 1;
@@ -65,7 +70,10 @@ impl TaskIndex {
             self.unload(node, task);
         }
         if !task.status.state.is_terminal() {
-            task.attachments.iter().for_each(|held| self.addresses.release(held.network, held.address.address));
+            for held in &task.attachments {
+                self.addresses.release(held.network, held.address.address);
+                remove_from(&mut self.by_network, held.network, task.id);
+            }
         }
         let key = (task.service, task.spec_version);
         if let Some(spec) = self.specs.get_mut(&key) {

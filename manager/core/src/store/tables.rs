@@ -151,6 +151,11 @@ impl Tables {
         self.task_index.by_node.get(&node).into_iter().flatten().filter_map(|id| self.tasks.get(id))
     }
 
+    /// The tasks that hold an address on a network.
+    pub fn network_tasks(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Task>> {
+        self.task_index.by_network.get(&network).into_iter().flatten().filter_map(|id| self.tasks.get(id))
+    }
+
     /// Tasks in state new.
     pub fn fresh_tasks(&self) -> impl Iterator<Item = &Arc<Task>> {
         self.task_index.fresh.iter().filter_map(|id| self.tasks.get(id))
@@ -300,6 +305,13 @@ impl Tables {
             Some(service) => self.services.insert(id, service),
             None => self.services.remove(&id),
         };
+        let addresses = &mut self.task_index.addresses;
+        for held in before.iter().flat_map(|service| &service.endpoint.virtual_ips) {
+            addresses.release(held.network, held.address.address);
+        }
+        for held in service.iter().flat_map(|service| &service.endpoint.virtual_ips) {
+            addresses.hold(held.network, held.address.address);
+        }
         if let Some(before) = &before {
             self.service_names.remove(&folded(&before.spec.name));
             ingress_ports(before).for_each(|key| {

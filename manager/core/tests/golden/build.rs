@@ -11,11 +11,12 @@ use shoal_manager_core::deciders::{
 };
 use shoal_manager_core::store::{Draft, Slot, Tables};
 use shoal_proto::model::{
-    Availability, Cluster, ClusterId, ClusterSpec, Endpoint, FailureAction, Id as _, JoinTokens, Meta, Network,
-    NetworkAttachment, NetworkId, NetworkSpec, Node, NodeDescription, NodeId, NodeSpec, NodeState, NodeStatus,
-    Platform, PortConfig, PortProtocol, PortStatus, Preference, PublishMode, ResourceReservations, RestartCondition,
-    Role, RootCa, Sensitive, Service, ServiceId, ServiceMode, ServiceSpec, Task, TaskId, TaskState, TaskStatus,
-    Timestamp, UpdateConfig, UpdateOrder, UpdateState, UpdateStatus, Version,
+    Availability, Cluster, ClusterId, ClusterSpec, Endpoint, EndpointMode, FailureAction, Id as _, IpamConfig,
+    JoinTokens, Labels, Meta, Network, NetworkAttachment, NetworkAttachmentSpec, NetworkId, NetworkSpec, Node,
+    NodeDescription, NodeId, NodeSpec, NodeState, NodeStatus, Platform, PortConfig, PortProtocol, PortStatus,
+    Preference, PublishMode, ResourceReservations, RestartCondition, Role, RootCa, Sensitive, Service, ServiceId,
+    ServiceMode, ServiceSpec, Task, TaskId, TaskState, TaskStatus, Timestamp, UpdateConfig, UpdateOrder, UpdateState,
+    UpdateStatus, Version,
 };
 
 use super::words::Words;
@@ -70,6 +71,7 @@ impl Stage {
             }
             "node" => self.put_node(&words).map(|()| String::new()),
             "ingress" => self.put_ingress(&words).map(|()| String::new()),
+            "network" => self.put_network(&words).map(|()| String::new()),
             "service" => self.put_service(&words).map(|()| String::new()),
             "task" => self.put_task(&words).map(|()| String::new()),
             "update-status" => self.put_status(&words).map(|()| String::new()),
@@ -149,6 +151,20 @@ impl Stage {
             subnet: Some(subnet),
             vni: Some(4096),
         });
+        Ok(())
+    }
+
+    /// `network NAME subnet=SUBNET gateway=ADDRESS range=SUBNET`
+    fn put_network(&mut self, words: &Words<'_>) -> Result<(), String> {
+        let id = NetworkId::from_random(self.fresh(words.name, |n| NetworkId::from_random(n).to_string()));
+        let subnet = words.get("subnet").and_then(|text| text.parse().ok()).ok_or("subnet= is missing")?;
+        let ipam = IpamConfig {
+            subnet,
+            range: words.get("range").and_then(|text| text.parse().ok()),
+            gateway: words.get("gateway").and_then(|text| text.parse().ok()),
+        };
+        let spec = NetworkSpec { name: words.name.to_owned(), ipam: vec![ipam], ..NetworkSpec::default() };
+        self.draft.put_network(Network { id, meta: Meta::default(), spec, subnet: Some(subnet), vni: Some(5000) });
         Ok(())
     }
 
@@ -382,6 +398,15 @@ fn service_spec(words: &Words<'_>) -> Result<ServiceSpec, String> {
                 PortConfig { name: String::new(), protocol: PortProtocol::Tcp, target_port, published_port, mode };
             spec.endpoint.ports.push(port);
         }
+    }
+    let wish = |name: &&str| NetworkAttachmentSpec {
+        target: (*name).to_owned(),
+        aliases: Vec::new(),
+        driver_options: Labels::new(),
+    };
+    spec.task.networks = words.all("on-network").iter().map(wish).collect();
+    if words.has("dnsrr") {
+        spec.endpoint.mode = EndpointMode::DnsRoundRobin;
     }
     spec.update = update_config(words)?;
     Ok(spec)

@@ -25,6 +25,8 @@ impl Book {
             Wish::Remove { name } => {
                 self.removals.insert(name.clone());
             }
+            // Networks hold nothing that a client could lose.
+            Wish::Network { .. } => {}
             Wish::Node { node, .. } => {
                 self.nodes.insert(*node, work.operation);
             }

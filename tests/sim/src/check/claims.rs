@@ -37,6 +37,7 @@ pub(crate) struct Claims {
 enum Holder {
     Node(NodeId),
     Task(TaskId),
+    Service(ServiceId),
 }
 
 /// Who holds what, where one should hold each; and what two have held lately.
@@ -109,6 +110,10 @@ impl Claims {
             let published = ports.filter(|port| port.mode == PublishMode::Ingress && port.published_port != 0);
             published.map(|port| ((port.protocol, port.published_port), service.id)).collect()
         });
+        self.addresses.change(&difference.before, &difference.after, |service| {
+            let held = service.endpoint.virtual_ips.iter();
+            held.map(|held| ((held.network, held.address.address), Holder::Service(service.id))).collect()
+        });
         if let Some(before) = &difference.before {
             self.names.remove(&before.spec.name);
         }
@@ -127,7 +132,9 @@ impl Claims {
             held.iter().map(|at| ((at.network, at.address.address), Holder::Task(task.id))).collect()
         });
         self.host_ports.change(&difference.before, &difference.after, |task| {
-            let wanted = task.desired <= TaskState::Complete && !task.status.state.is_terminal();
+            // A global service's task knows its node before it is placed there.
+            let placed = task.status.state >= TaskState::Assigned && !task.status.state.is_terminal();
+            let wanted = task.desired <= TaskState::Complete && placed;
             let Some(node) = task.node.filter(|_| wanted) else { return Vec::new() };
             let fixed = task.host_ports.iter().filter(|port| port.published_port != 0);
             fixed.map(|port| ((node, port.protocol, port.published_port), task.id)).collect()

@@ -4,22 +4,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use shoal_manager_core::SessionId;
 use shoal_proto::model::{
-    Availability, Node, NodeId, NodeState, PeerEndpoints, PublishMode, Role, Service, ServiceBackend, ServiceEndpoints,
-    ServiceId, ServiceMode, Task, TaskId, TaskState, UpdateState,
+    Availability, NetworkId, NetworkService, NetworkTask, Node, NodeId, NodeState, PeerEndpoints, PublishMode, Role,
+    Service, ServiceBackend, ServiceEndpoints, ServiceId, ServiceMode, ServiceSet, Task, TaskId, TaskState,
+    UpdateState,
 };
 
 use super::claims::Claims;
 use super::history::History;
 use crate::host::Host;
 use crate::limits::MANAGERS;
+use crate::stream::Stream;
 
 /// All that there is to look at.
 #[derive(Debug)]
 pub(crate) struct Swarm<'a> {
     pub(crate) history: &'a History,
     pub(crate) hosts: &'a [Host],
-    pub(crate) streams: usize,
+    pub(crate) streams: &'a BTreeMap<SessionId, Stream>,
 }
 
 impl Swarm<'_> {
@@ -123,6 +126,10 @@ impl Swarm<'_> {
         if slots.len() != expected && !(eligible.is_empty() && slots.len() <= expected.max(kept)) {
             return Some(format!("service {name}: {} slots run of {expected}, {waits} wait", slots.len()));
         }
+        let is_coming = |task: &&Task| (TaskState::Assigned..TaskState::Running).contains(&task.status.state);
+        if let Some(task) = self.tasks_of(service.id).filter(|task| is_wanted(task)).find(is_coming) {
+            return Some(format!("service {name}: task {} is on its way", task.id));
+        }
         let complete = waits == 0;
         let state = service.update_status.as_ref().map(|status| status.state);
         if complete && matches!(state, Some(UpdateState::Updating | UpdateState::RollbackStarted)) {
@@ -130,9 +137,14 @@ impl Swarm<'_> {
         }
         let is_old = |task: &&&Task| {
             let (is, wished) = (&task.spec, &service.spec.task);
-            is.container.image != wished.container.image || is.force_update != wished.force_update
+            is.container.image != wished.container.image
+                || is.force_update != wished.force_update
+                || is.networks != wished.networks
         };
-        let old = running.iter().find(is_old).filter(|_| complete && !is_paused(service));
+        // Where nothing new may come, a global service keeps what it has.
+        let may_stay = |task: &&&Task| task.slot == 0 && paused(task);
+        let old = running.iter().filter(|task| !may_stay(task)).find(is_old);
+        let old = old.filter(|_| complete && !is_paused(service));
         old.map(|task| format!("service {name}: task {} has an old spec", task.id))
     }
 
@@ -156,10 +168,12 @@ impl Swarm<'_> {
     }
 
     fn lacks_on_hosts(&self) -> Option<String> {
-        if self.streams != self.hosts.len() {
-            return Some(format!("{} streams", self.streams));
+        if self.streams.len() != self.hosts.len() {
+            let mut seen = BTreeSet::new();
+            let again: Vec<&Stream> = self.streams.values().filter(|stream| !seen.insert(stream.agent)).collect();
+            return Some(format!("{} streams, of one host twice: {again:?}", self.streams.len()));
         }
-        let services = self.expected_services();
+        let published = self.expected_services();
         let peers = self.expected_peers();
         let mut tasks: BTreeMap<NodeId, BTreeSet<TaskId>> = BTreeMap::new();
         for task in self.claims().tasks.values().filter(|task| runs(task)) {
@@ -180,31 +194,74 @@ impl Swarm<'_> {
             if let Some(stray) = kernel.endpoints.keys().find(|task| !running.contains(task)) {
                 return Some(format!("{:?} has an endpoint of task {stray}, which does not run", host.id));
             }
+            let networks = self.networks_of(&running);
+            let services = ServiceSet { published: published.clone(), names: self.expected_names(&networks) };
             if kernel.services.as_deref() != Some(&services) {
                 return Some(format!("{:?} answers for {:?}, wanted is {services:?}", host.id, kernel.services));
             }
-            self.lacks_network(host, &peers, !services.is_empty())
+            self.lacks_network(host, &peers, &networks)
         })
     }
 
-    fn lacks_network(&self, host: &Host, peers: &BTreeMap<NodeId, PeerEndpoints>, published: bool) -> Option<String> {
-        let ingress = self.claims().networks.values().find(|network| network.spec.ingress)?;
-        let Some(standing) = host.kernel.networks.get(&ingress.id) else {
-            return published.then(|| format!("{:?} has no ingress network", host.id));
+    /// The networks that a host with these tasks needs.
+    fn networks_of(&self, tasks: &BTreeSet<TaskId>) -> BTreeSet<NetworkId> {
+        let tasks = tasks.iter().filter_map(|id| self.claims().tasks.get(id));
+        let held = tasks.flat_map(|task| &task.attachments).map(|held| held.network);
+        let ingress = self.claims().networks.values().filter(|network| network.spec.ingress).map(|network| network.id);
+        // A network may go while its last tasks stop, but not while they run.
+        held.chain(ingress).collect()
+    }
+
+    fn lacks_network(
+        &self,
+        host: &Host,
+        peers: &BTreeMap<(NetworkId, NodeId), PeerEndpoints>,
+        networks: &BTreeSet<NetworkId>,
+    ) -> Option<String> {
+        let standing: BTreeSet<NetworkId> = host.kernel.networks.keys().copied().collect();
+        if standing != *networks {
+            return Some(format!("{:?} has networks {standing:?}, wanted {networks:?}", host.id));
+        }
+        host.kernel.networks.iter().find_map(|(id, standing)| {
+            let others = peers.iter().filter(|((network, node), _)| network == id && *node != host.node);
+            let others: BTreeMap<_, _> = others.map(|((_, node), peer)| (*node, peer.clone())).collect();
+            let wrong = standing.peers != others;
+            wrong.then(|| format!("{:?} has peers {:?} on {id}, wanted {others:?}", host.id, standing.peers))
+        })
+    }
+
+    /// What services are to the containers of these networks.
+    fn expected_names(&self, networks: &BTreeSet<NetworkId>) -> BTreeMap<(NetworkId, ServiceId), NetworkService> {
+        let on = |service: &Service, network: NetworkId| {
+            let stored = self.claims().networks.get(&network)?;
+            let is_it = |target: &str| target == network.to_string() || target == stored.spec.name;
+            let wish = service.spec.task.networks.iter().find(|wish| is_it(&wish.target))?;
+            let task = |task: &Task| {
+                let held = task.attachments.iter().find(|held| held.network == network)?;
+                Some((task.id, NetworkTask { name: task.name(), address: held.address.address, node: task.node? }))
+            };
+            let vip = service.endpoint.virtual_ips.iter().find(|held| held.network == network);
+            Some(NetworkService {
+                name: service.spec.name.clone(),
+                aliases: wish.aliases.clone(),
+                vip: vip.map(|held| held.address.address),
+                tasks: self.tasks_of(service.id).filter(|task| runs(task)).filter_map(task).collect(),
+            })
         };
-        let others = peers.iter().filter(|(node, _)| **node != host.node);
-        let others: BTreeMap<_, _> = others.map(|(node, peer)| (*node, peer.clone())).collect();
-        (standing.peers != others).then(|| format!("{:?} has peers {:?}, wanted {others:?}", host.id, standing.peers))
+        let services = self.claims().services.values();
+        let pairs = services.flat_map(|service| networks.iter().map(move |network| (service, *network)));
+        pairs.filter_map(|(service, network)| Some(((network, service.id), on(service, network)?))).collect()
     }
 
     fn expected_services(&self) -> BTreeMap<ServiceId, ServiceEndpoints> {
+        let ingress = self.claims().networks.values().find(|network| network.spec.ingress).map(|network| network.id);
         let published = |service: &Service| {
             let ports = service.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Ingress);
             let ports: Vec<_> = ports.filter(|port| port.published_port != 0).cloned().collect();
             (!ports.is_empty()).then(|| {
                 let backend = |task: &Task| {
-                    let address = task.attachments.first()?.address.address;
-                    Some((task.id, ServiceBackend { address, node: task.node? }))
+                    let held = task.attachments.iter().find(|held| Some(held.network) == ingress)?;
+                    Some((task.id, ServiceBackend { address: held.address.address, node: task.node? }))
                 };
                 let backends = self.tasks_of(service.id).filter(|task| runs(task)).filter_map(backend).collect();
                 (service.id, ServiceEndpoints { name: service.spec.name.clone(), ports, backends })
@@ -213,19 +270,20 @@ impl Swarm<'_> {
         self.claims().services.values().filter_map(|service| published(service)).collect()
     }
 
-    fn expected_peers(&self) -> BTreeMap<NodeId, PeerEndpoints> {
-        let mut peers = BTreeMap::new();
+    fn expected_peers(&self) -> BTreeMap<(NetworkId, NodeId), PeerEndpoints> {
+        let mut peers: BTreeMap<(NetworkId, NodeId), PeerEndpoints> = BTreeMap::new();
+        let ingress = self.claims().networks.values().find(|network| network.spec.ingress).map(|network| network.id);
         for host in self.hosts {
             let Some(node) = self.claims().nodes.get(&host.node) else { continue };
-            let own = node.ingress_address.map(|address| address.address);
+            let own = ingress.zip(node.ingress_address.map(|address| address.address));
             let tasks = self.claims().tasks.values().filter(|task| task.node == Some(host.node) && runs(task));
-            let tasks = tasks.filter_map(|task| task.attachments.first()).map(|at| at.address.address);
-            let mut addresses: Vec<_> = own.into_iter().chain(tasks).collect();
-            addresses.sort_unstable();
-            if !addresses.is_empty() {
-                peers.insert(host.node, PeerEndpoints { host: host.ip(), addresses });
+            let held = tasks.flat_map(|task| &task.attachments).map(|held| (held.network, held.address.address));
+            for (network, address) in own.into_iter().chain(held) {
+                let empty = || PeerEndpoints { host: host.ip(), addresses: Vec::new() };
+                peers.entry((network, host.node)).or_insert_with(empty).addresses.push(address);
             }
         }
+        peers.values_mut().for_each(|peer| peer.addresses.sort_unstable());
         peers
     }
 }

@@ -7,8 +7,8 @@ mod workload;
 
 use shoal_manager_core::Answer;
 use shoal_proto::model::{
-    Availability, ControlError, ControlErrorKind, ControlReply, ControlRequest, Labels, NodeId, NodeSpec, Role,
-    Rollback, ServiceId, ServiceMode, ServiceSpec, Version,
+    Availability, ControlError, ControlErrorKind, ControlReply, ControlRequest, Labels, NetworkSpec, NodeId, NodeSpec,
+    Role, Rollback, ServiceId, ServiceMode, ServiceSpec, Version,
 };
 
 use crate::draw::Draw;
@@ -65,6 +65,7 @@ pub(crate) enum Wish {
     Create { name: String, spec: Box<ServiceSpec> },
     Change { name: String, change: Change },
     Remove { name: String },
+    Network { name: String, remove: bool },
     Node { node: NodeId, change: NodeChange },
 }
 
@@ -74,6 +75,8 @@ pub(crate) enum Change {
     Scale(u64),
     Image(u64),
     Force,
+    /// On this network, or off it.
+    Network(String),
 }
 
 /// A change of a node.
@@ -156,6 +159,13 @@ impl Client {
                 Wish::Remove { name } => {
                     Step::Write(Box::new(ControlRequest::RemoveService { reference: name.clone() }))
                 }
+                Wish::Network { name, remove: true } => {
+                    Step::Write(Box::new(ControlRequest::RemoveNetwork { reference: name.clone() }))
+                }
+                Wish::Network { name, remove: false } => {
+                    let spec = NetworkSpec { name: name.clone(), ..NetworkSpec::default() };
+                    Step::Write(Box::new(ControlRequest::CreateNetwork { spec: Box::new(spec) }))
+                }
                 Wish::Change { .. } | Wish::Node { .. } => Step::Read,
             };
             let first_attempt = self.attempt + 1;
@@ -173,6 +183,8 @@ impl Client {
             (Step::Read, Wish::Create { name, .. } | Wish::Change { name, .. } | Wish::Remove { name }) => {
                 ControlRequest::GetService { reference: name.clone() }
             }
+            // Networks are nobody's own: they are written without looking.
+            (Step::Read, Wish::Network { name, .. }) => ControlRequest::GetNetwork { reference: name.clone() },
         })
     }
 
@@ -314,13 +326,18 @@ impl Client {
         if self.number == OPERATOR && !self.nodes.all.is_empty() && self.draw.happens(400) {
             return self.draw_node_wish();
         }
+        if self.draw.happens(if self.operations < 3 { 700 } else { 60 }) {
+            let remove = self.operations > 3 && self.draw.happens(400);
+            return Wish::Network { name: workload::network(&mut self.draw), remove };
+        }
         let held = self.draw.one_of(&self.services).cloned();
         match (held, self.draw.number(0..100)) {
             (None, _) => self.draw_creation(),
             (Some(_), 0..25) if room => self.draw_creation(),
             (Some(name), 25..33) => Wish::Remove { name },
             (Some(name), 33..70) => Wish::Change { name, change: Change::Scale(workload::replicas(&mut self.draw)) },
-            (Some(name), 70..78) => Wish::Change { name, change: Change::Force },
+            (Some(name), 70..74) => Wish::Change { name, change: Change::Force },
+            (Some(name), 74..80) => Wish::Change { name, change: Change::Network(workload::network(&mut self.draw)) },
             (Some(name), _) => Wish::Change { name, change: Change::Image(self.draw.number(0..6)) },
         }
     }
@@ -368,6 +385,13 @@ impl Change {
             }
             Self::Image(version) => spec.task.container.image = workload::image(*version),
             Self::Force => spec.task.force_update += 1,
+            Self::Network(network) => {
+                let held = spec.task.networks.len();
+                spec.task.networks.retain(|wish| wish.target == "host");
+                if held == 0 {
+                    spec.task.networks.push(workload::on_network(network.clone()));
+                }
+            }
         }
     }
 }

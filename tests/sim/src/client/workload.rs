@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use shoal_proto::model::{
-    ContainerSpec, EndpointSpec, FailureAction, NetworkAttachmentSpec, Placement, PortConfig, PortProtocol,
-    PublishMode, ResourceReservations, Resources, RestartPolicy, ServiceMode, ServiceSpec, TaskSpec, UpdateConfig,
-    UpdateOrder,
+    ContainerSpec, EndpointMode, EndpointSpec, FailureAction, NetworkAttachmentSpec, Placement, PortConfig,
+    PortProtocol, PublishMode, ResourceReservations, Resources, RestartPolicy, ServiceMode, ServiceSpec, TaskSpec,
+    UpdateConfig, UpdateOrder,
 };
 
 use crate::draw::Draw;
@@ -19,6 +19,16 @@ pub(super) fn replicas(draw: &mut Draw) -> u64 {
 /// An image by its number.
 pub(super) fn image(version: u64) -> String {
     format!("registry.example/web:{version}")
+}
+
+/// The name of a network, which may be there or not.
+pub(super) fn network(draw: &mut Draw) -> String {
+    format!("net{}", draw.number(0..3))
+}
+
+/// The wish to be on it.
+pub(super) fn on_network(target: String) -> NetworkAttachmentSpec {
+    NetworkAttachmentSpec { target, aliases: vec!["alias".to_owned()], driver_options: Default::default() }
 }
 
 /// A service for a client.
@@ -36,11 +46,19 @@ pub(super) fn service(draw: &mut Draw, name: String, client: usize) -> ServiceSp
     let max_replicas = if mode != ServiceMode::Global && draw.happens(100) { draw.number(1..4) } else { 0 };
     // A new task beside the old one needs room that a bound may not leave.
     let tight = host_port || max_replicas > 0;
-    let networks = on_host_network.then(|| NetworkAttachmentSpec {
-        target: "host".to_owned(),
-        aliases: Vec::new(),
-        driver_options: Default::default(),
-    });
+    let mut networks = Vec::new();
+    if on_host_network {
+        networks.push(on_network("host".to_owned()));
+    } else if draw.happens(400) {
+        networks.push(on_network(network(draw)));
+        let other = network(draw);
+        if other != networks[0].target && draw.happens(300) {
+            networks.push(on_network(other));
+        }
+    }
+    let is_published = ports.iter().any(|port| port.mode == PublishMode::Ingress);
+    let mode_of_names =
+        if !is_published && draw.happens(200) { EndpointMode::DnsRoundRobin } else { EndpointMode::Vip };
     ServiceSpec {
         name,
         labels: Default::default(),
@@ -49,13 +67,13 @@ pub(super) fn service(draw: &mut Draw, name: String, client: usize) -> ServiceSp
             resources: resources(draw),
             restart: RestartPolicy { delay: draw.millis(0..1_500), ..RestartPolicy::default() },
             placement: Placement { constraints: constraints(draw), max_replicas, ..Placement::default() },
-            networks: networks.into_iter().collect(),
+            networks,
             ..TaskSpec::default()
         },
         mode,
         update: update(draw, tight),
         rollback: update(draw, tight),
-        endpoint: EndpointSpec { ports, ..EndpointSpec::default() },
+        endpoint: EndpointSpec { ports, mode: mode_of_names },
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PortConfig, PortProtocol, PublishMode, ServiceEndpoints,
-    ServiceId, TaskExit, TaskId, Timestamp,
+    NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PortConfig, PortProtocol, PublishMode, ServiceSet, TaskExit,
+    TaskId, Timestamp,
 };
 use shoal_worker_core::{
     AdoptedContainer, AdoptedState, ContainerExit, EndpointInfo, EndpointPlan, Failure, FailureKind, Saved,
@@ -20,7 +20,7 @@ pub(crate) struct Kernel {
     pub(crate) containers: BTreeMap<TaskId, Container>,
     pub(crate) endpoints: BTreeMap<TaskId, EndpointPlan>,
     pub(crate) networks: BTreeMap<NetworkId, Standing>,
-    pub(crate) services: Option<Arc<BTreeMap<ServiceId, ServiceEndpoints>>>,
+    pub(crate) services: Option<Arc<ServiceSet>>,
     pub(crate) images: BTreeSet<String>,
     pub(crate) saved: Saved,
     starts: u64,

@@ -22,6 +22,9 @@ pub(crate) struct ManagerProcess {
     /// The write under way.
     pub(crate) syncing: Option<u64>,
     pub(crate) members: Vec<Member>,
+    /// Who called and is not among the members that this one knows: a new member that lost what it was told when it
+    /// joined knows nobody else.
+    pub(crate) callers: Vec<Member>,
     /// It was among the members once: when it is no longer, its process ends.
     pub(crate) was_member: bool,
     pub(crate) leadership: Leadership,
@@ -74,6 +77,7 @@ impl ManagerProcess {
             performing: false,
             syncing: None,
             members: Vec::new(),
+            callers: Vec::new(),
             was_member: false,
             leadership: Leadership::Follower { leader: None },
             requests: 0,
@@ -96,7 +100,14 @@ impl ManagerProcess {
 
     /// Where a member is.
     pub(crate) fn address_of(&self, raft_id: u64) -> Option<&str> {
-        self.members.iter().find(|member| member.raft_id == raft_id).map(|member| member.address.as_str())
+        let mut known = self.members.iter().chain(&self.callers);
+        known.find(|member| member.raft_id == raft_id).map(|member| member.address.as_str())
+    }
+
+    /// A member has called, and says where it is.
+    pub(crate) fn learn(&mut self, caller: Member) {
+        self.callers.retain(|other| other.raft_id != caller.raft_id);
+        self.callers.push(caller);
     }
 
     pub(crate) fn leads(&self) -> bool {

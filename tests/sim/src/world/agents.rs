@@ -185,7 +185,10 @@ impl World {
         if agent.seek.opening == Some(session) {
             return self.opening_answered(host, session, frame);
         }
-        let Some(live) = agent.session.as_mut().filter(|live| live.id == session) else { return };
+        let Some(live) = agent.session.as_mut().filter(|live| live.id == session) else {
+            // The answer to a call that was given up.
+            return self.close_agent_end(session);
+        };
         live.heard = now;
         match frame {
             Down::Welcome => self.checks.violate("a stream is welcomed once", format!("{host:?}")),

@@ -88,6 +88,6 @@ impl World {
     }
 
     fn swarm(&self) -> Swarm<'_> {
-        Swarm { history: &self.checks.history, hosts: &self.hosts, streams: self.streams.len() }
+        Swarm { history: &self.checks.history, hosts: &self.hosts, streams: &self.streams }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use shoal_manager_core::{
-    Change, ChangeSet, ControlPlane, Input, Leadership, Output, Persist, PlaneConfig, SnapshotOutcome,
+    Change, ChangeSet, ControlPlane, Input, Leadership, Member, Output, Persist, PlaneConfig, SnapshotOutcome,
 };
 
 use super::World;
@@ -241,13 +241,18 @@ impl World {
         for after in arrivals {
             if let Some(to) = to {
                 let (message, snapshot) = (message.clone(), snapshot.clone());
-                self.queue.plan(after, Event::Message { to, message, snapshot });
+                self.queue.plan(after, Event::Message { from: host, to, message, snapshot });
             }
         }
     }
 
-    pub(super) fn message_arrives(&mut self, to: HostId, message: Bytes, snapshot: Option<Bytes>) {
+    pub(super) fn message_arrives(&mut self, (from, to): (HostId, HostId), message: Bytes, snapshot: Option<Bytes>) {
+        let sender = &self.hosts[from.0];
+        let sender = sender.raft_id.map(|raft_id| Member { raft_id, node: sender.node, address: sender.address() });
         if self.hosts[to.0].up {
+            if let (Some(process), Some(sender)) = (&mut self.hosts[to.0].manager, sender) {
+                process.learn(sender);
+            }
             self.feed(to, Input::RaftMessage { message, snapshot });
         }
     }

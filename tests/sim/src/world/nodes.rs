@@ -95,7 +95,14 @@ impl World {
         let role = self.hosts[host.0].certificate;
         let answer = match outcome {
             Ok(Replied::Certificate(role)) => {
-                self.hosts[host.0].certificate = Some(role);
+                let before = self.hosts[host.0].certificate.replace(role);
+                if role == Role::Worker && self.hosts[host.0].manager.is_some() {
+                    self.demoted(host);
+                }
+                if before != Some(role) {
+                    // The new certificate is shown by a new session.
+                    self.session_ends(host, None);
+                }
                 return self.plan(Duration::from_millis(1), host, Daemon::Node);
             }
             Ok(Replied::Plane { answer, .. }) => answer,

@@ -56,7 +56,9 @@ impl World {
             observed_address: from.ip(),
             data_path_address: None,
         };
+        let certificate = from.certificate.map(|role| Input::CertificateRole { node: from.node, role });
         self.feed(manager, opened);
+        certificate.into_iter().for_each(|input| self.feed(manager, input));
         self.queue.plan(SILENCE, Event::KeepAlive { session });
     }
 
@@ -140,6 +142,9 @@ impl World {
         if !stream.agent_open || stream.agent_generation != self.hosts[agent.0].generation {
             return;
         }
+        if matches!(frame, Down::Closed { .. }) {
+            stream.agent_open = false;
+        }
         self.trace.note(self.queue.now(), "down", session.0, || format!("{agent:?}: {}", text_down(&frame)));
         self.agent_hears(agent, session, frame);
     }
@@ -207,8 +212,7 @@ impl World {
             self.streams.iter().filter(|(_, stream)| of(stream)).map(|(session, _)| *session).collect();
         for session in sessions {
             let Some(stream) = self.streams.get_mut(&session) else { continue };
-            let manager = std::mem::take(&mut stream.manager_open) && stream.manager == host;
-            stream.manager_open = !manager && stream.manager != host;
+            let manager = stream.manager == host && std::mem::take(&mut stream.manager_open);
             let agent = stream.agent == host && agents_too && std::mem::take(&mut stream.agent_open);
             if manager && !silently {
                 self.send_down(session, Down::Closed { reason: None, leader: None });

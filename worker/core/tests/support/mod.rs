@@ -76,6 +76,8 @@ pub(crate) fn network(n: u8) -> NetworkAssignment {
         vni: 4096 + u32::from(n),
         data_path_port: 4789,
         node_address: None,
+        mtu: None,
+        internal: false,
     }
 }
 

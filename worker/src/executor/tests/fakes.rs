@@ -8,8 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shoal_proto::model::{
     Id, LocalNetwork, Meta, NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PortStatus, PullCredentials,
-    ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskExit, TaskId, TaskSpec, TaskState, TaskStatus, Timestamp,
-    Version,
+    ServiceId, ServiceSet, Task, TaskAssignment, TaskExit, TaskId, TaskSpec, TaskState, TaskStatus, Timestamp, Version,
 };
 use shoal_worker_core::{AdoptedState, ContainerExit, EndpointInfo, EndpointPlan, Failure, FailureKind, Input};
 use tokio::sync::{mpsc, watch};
@@ -108,7 +107,7 @@ impl Endpoints for FakeEndpoints {
     async fn set_peers(&self, _: NetworkId, _: &BTreeMap<NodeId, PeerEndpoints>) -> Result<(), Failure> {
         Ok(())
     }
-    async fn set_services(&self, _: &BTreeMap<ServiceId, ServiceEndpoints>) -> Result<(), Failure> {
+    async fn set_services(&self, _: &ServiceSet) -> Result<(), Failure> {
         Ok(())
     }
     async fn create(&self, container: &str, _: &EndpointPlan) -> Result<StandingEndpoint, Failure> {
