@@ -16,6 +16,7 @@ use crate::executor::{Driver, DriverHandle, DriverParts, Hands, StoreImages, Swa
 use crate::image::{ImageStore, StoreConfig};
 use crate::limits::{EVENTS_WAITING, REQUESTS_WAITING};
 use crate::network::{NetworkConfig, Networks};
+use crate::resolver::Resolver;
 use crate::state::StateFiles;
 use crate::volumes::Volumes;
 use crate::{SwarmSession, WorkerConfig, WorkerError, WorkerEvent};
@@ -96,7 +97,7 @@ impl Worker {
             prefer_offline: self.config.prefer_offline_image,
             events: self.parts.events.clone(),
         };
-        let endpoints = SwarmEndpoints { networks, node: session.node };
+        let endpoints = SwarmEndpoints::new(networks, session.node, Resolver::spawn());
         let hands = Hands::new(Arc::new(images), Arc::new(endpoints), Arc::new(self.parts.containers.clone()));
         let state = StateFiles::open(&self.config.data_root)?;
         let saved = state.load()?;

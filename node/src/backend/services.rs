@@ -99,9 +99,13 @@ impl ServiceBackend for Daemon {
             let wanted = filters.matches("_up-to-date", |value| matches!(value, "true" | "1"));
             tasks.retain(|task| services.get(&task.service).is_some_and(|service| is_current(task, service)) == wanted);
         }
+        // Tasks have no labels but their service's: `stack ps` finds its tasks by those.
+        tasks.retain(|task| {
+            let labels = task.service_labels.clone().into_iter().collect();
+            filters.matches_labels("label", &labels)
+        });
         let networks = control.networks().await?;
-        let shown = tasks.into_iter().map(|task| docker::task(task, &networks));
-        Ok(shown.filter(|task| filters.matches_labels("label", &task.labels)).collect())
+        Ok(tasks.into_iter().map(|task| docker::task(task, &networks)).collect())
     }
 
     async fn inspect_task(&self, id: &str) -> Result<Task, ApiError> {

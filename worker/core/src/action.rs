@@ -138,6 +138,8 @@ pub struct EndpointPlan {
     pub bridge: bool,
     /// Ports in host mode.
     pub host_ports: Vec<PortConfig>,
+    /// Who is asked for names from outside; none: whom the host asks.
+    pub nameservers: Vec<String>,
 }
 
 /// Which network namespace a container gets.

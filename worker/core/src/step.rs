@@ -171,6 +171,7 @@ impl TaskMachine {
             attachments: task.map(|task| task.attachments.clone()).unwrap_or_default(),
             bridge: self.local_network == LocalNetwork::Bridge,
             host_ports: task.map(|task| task.host_ports.clone()).unwrap_or_default(),
+            nameservers: task.map(|task| task.spec.container.dns.nameservers.clone()).unwrap_or_default(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Making a container: folders, volumes, files, record, and then the keeper. What fails leaves nothing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::etc_files::{hosts, hosts_of_host, names_only_loopback, resolv_conf};
+use super::etc_files::{hosts, hosts_of_host, resolv_conf};
 use super::mounts::{MountContext, mounts};
 use super::plan::{ContainerPlan, PlanInput, addresses, container_id, hostname, plan};
 use super::record::Folder;
@@ -85,23 +85,13 @@ impl Inner {
         } else {
             hosts(&name, &addresses(creation.endpoint.as_ref()), &spec.hosts)
         };
-        let resolvers = resolv_conf(&host_resolvers(shares_host)?, &spec.dns, shares_host);
+        let resolvers = resolv_conf(&read_host(Path::new("/etc/resolv.conf"))?, &spec.dns, shares_host);
         for (file, text) in [("hosts", hosts), ("hostname", format!("{name}\n")), ("resolv.conf", resolvers)] {
             let path = folder.mounted.join(file);
             fs::write(&path, text).map_err(|error| ContainerError::file("write", path, error))?;
         }
         Ok(())
     }
-}
-
-/// The host's resolvers; behind systemd-resolved those that it asks itself, unless its network is shared.
-fn host_resolvers(shares_host: bool) -> Result<String, ContainerError> {
-    let text = read_host(Path::new("/etc/resolv.conf"))?;
-    if shares_host || !names_only_loopback(&text) {
-        return Ok(text);
-    }
-    let behind = read_host(&PathBuf::from("/run/systemd/resolve/resolv.conf"))?;
-    Ok(if behind.is_empty() { text } else { behind })
 }
 
 /// A file of the host; empty when there is none.

@@ -41,39 +41,35 @@ fn add_extra(text: &mut String, extra: &[String]) {
     }
 }
 
-/// `/etc/resolv.conf`: the spec's settings over the host's. A resolver on the host's loopback can't be reached from
-/// another network namespace and is left out there; when none is left, Docker's fall-back is taken.
+/// `/etc/resolv.conf`: the spec's settings over the host's. In a network namespace of its own a container asks the
+/// resolver there, which asks the others.
 pub(super) fn resolv_conf(host: &str, dns: &DnsConfig, shares_host_network: bool) -> String {
-    let mut servers = dns.nameservers.clone();
-    if servers.is_empty() {
-        servers = values(host, "nameserver").map(str::to_owned).collect();
-        if !shares_host_network {
-            servers.retain(|server| !is_loopback(server));
-        }
-        if servers.is_empty() {
-            servers = FALLBACK_SERVERS.iter().map(|server| (*server).to_owned()).collect();
-        }
-    }
+    let servers: Vec<String> = if !shares_host_network {
+        vec![RESOLVER.to_owned()]
+    } else if dns.nameservers.is_empty() {
+        values(host, "nameserver").map(str::to_owned).collect()
+    } else {
+        dns.nameservers.clone()
+    };
     let inherited = |own: &[String], key: &str| {
         if own.is_empty() { values(host, key).last().unwrap_or_default().to_owned() } else { own.join(" ") }
     };
+    let mut options = inherited(&dns.options, "options");
+    if !shares_host_network && !options.contains("ndots:") {
+        // Names of services have no dots, and search domains come after them.
+        options = format!("{options} ndots:0").trim_start().to_owned();
+    }
     let mut text = String::new();
     for server in servers {
         text.push_str(&format!("nameserver {server}\n"));
     }
-    for (key, value) in [("search", inherited(&dns.search, "search")), ("options", inherited(&dns.options, "options"))]
-    {
+    for (key, value) in [("search", inherited(&dns.search, "search")), ("options", options)] {
         // A single dot asks for no search domain at all.
         if !value.is_empty() && value != "." {
             text.push_str(&format!("{key} {value}\n"));
         }
     }
     text
-}
-
-/// Whether all of the host's resolvers are on its loopback, as with systemd-resolved.
-pub(super) fn names_only_loopback(host: &str) -> bool {
-    values(host, "nameserver").all(is_loopback)
 }
 
 fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
@@ -83,12 +79,8 @@ fn values<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
     })
 }
 
-fn is_loopback(server: &str) -> bool {
-    let address = server.split('%').next().unwrap_or_default();
-    address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-const FALLBACK_SERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
+/// Where containers find their resolver.
+const RESOLVER: &str = "127.0.0.11";
 
 #[cfg(test)]
 mod tests {
@@ -102,18 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn resolvers_that_can_not_be_reached_are_left_out() {
+    fn containers_ask_their_own_resolver() {
         let host = "# made by hand\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch a.example\noptions edns0\n";
         let dns = DnsConfig::default();
-        assert_eq!(resolv_conf(host, &dns, false), "nameserver 10.0.0.2\nsearch a.example\noptions edns0\n");
-        assert!(resolv_conf(host, &dns, true).starts_with("nameserver 127.0.0.53\n"));
-        assert!(resolv_conf("nameserver ::1\n", &dns, false).starts_with("nameserver 8.8.8.8\n"));
-        let own = DnsConfig {
+        let own = "nameserver 127.0.0.11\nsearch a.example\noptions edns0 ndots:0\n";
+        assert_eq!(resolv_conf(host, &dns, false), own);
+        assert!(resolv_conf(host, &dns, true).starts_with("nameserver 127.0.0.53\nnameserver 10.0.0.2\n"));
+        let wished = DnsConfig {
             nameservers: vec!["1.1.1.1".into()],
             search: vec![".".into()],
-            options: vec!["ndots:0".into()],
+            options: vec!["ndots:2".into()],
         };
-        assert_eq!(resolv_conf(host, &own, false), "nameserver 1.1.1.1\noptions ndots:0\n");
-        assert!(names_only_loopback("nameserver 127.0.0.53") && !names_only_loopback(host));
+        assert_eq!(resolv_conf(host, &wished, false), "nameserver 127.0.0.11\noptions ndots:2\n");
+        assert_eq!(resolv_conf(host, &wished, true), "nameserver 1.1.1.1\noptions ndots:2\n");
     }
 }

@@ -1,11 +1,12 @@
 //! The image store and the networks, as the executor works with them.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use shoal_proto::model::{
-    NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PortConfig, PublishMode, PullCredentials, ServiceEndpoints,
-    ServiceId, ServiceSet,
+    NetworkAssignment, NetworkId, NetworkService, NodeId, PeerEndpoints, PortConfig, PublishMode, PullCredentials,
+    ServiceEndpoints, ServiceId, ServiceSet,
 };
 use shoal_worker_core::{EndpointInfo, EndpointPlan, Failure};
 
@@ -15,8 +16,9 @@ use crate::events::{LocalEvent, LocalEventKind, LocalEvents, now};
 use crate::image::{ImageStore, PullOptions, Reference, RegistryAuth};
 use crate::network::{
     Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, NetworkError, NetworkKind,
-    NetworkPlanInput, Networks, Peer, PublishedPort, PublishedService,
+    NetworkPlanInput, Networks, Peer, PublishedPort, PublishedService, VirtualService,
 };
+use crate::resolver::{Resolver, Scope, Zones};
 
 /// The image store, with the pull policy of swarm services.
 #[derive(Debug, Clone)]
@@ -69,11 +71,36 @@ fn pull_event(name: &str) -> LocalEvent {
     }
 }
 
-/// The networks of this host, as assignments name them.
+/// The networks of this host, as assignments name them, and the resolver of those who are on them.
 #[derive(Debug, Clone)]
 pub(crate) struct SwarmEndpoints {
-    pub(crate) networks: Networks,
-    pub(crate) node: NodeId,
+    networks: Networks,
+    node: NodeId,
+    resolver: Resolver,
+    /// What networks are called.
+    names: Arc<Mutex<BTreeMap<NetworkId, String>>>,
+}
+
+impl SwarmEndpoints {
+    pub(crate) fn new(networks: Networks, node: NodeId, resolver: Resolver) -> Self {
+        Self { networks, node, resolver, names: Arc::default() }
+    }
+
+    /// Has the resolver serve a container, whose endpoint stands.
+    async fn serve_names(&self, container: &str, endpoint: &Endpoint) -> Result<(), Failure> {
+        let sockets = self.networks.open_resolver(container).await.map_err(|error| failure(&error))?;
+        let overlay = |(network, _): &(AttachmentNetwork, _)| match network {
+            AttachmentNetwork::Overlay(id) => Some(*id),
+            AttachmentNetwork::Bridge => None,
+        };
+        let scope = Scope {
+            networks: endpoint.addresses.iter().filter_map(overlay).collect(),
+            nameservers: endpoint.nameservers.clone(),
+            outside: endpoint.addresses.iter().any(|(network, _)| *network == AttachmentNetwork::Bridge),
+        };
+        self.resolver.attach(container, sockets, scope).await;
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -92,11 +119,14 @@ impl Endpoints for SwarmEndpoints {
             data_path_port: assignment.data_path_port,
             node_address: assignment.node_address.map(|address| address.address),
         };
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(network, assignment.name.clone());
         self.networks.ensure_network(input).await.map_err(|error| failure(&error))
     }
 
     async fn remove_network(&self, network: NetworkId) -> Result<(), Failure> {
-        self.networks.remove_network(network).await.map_err(|error| failure(&error))
+        self.networks.remove_network(network).await.map_err(|error| failure(&error))?;
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).remove(&network);
+        Ok(())
     }
 
     async fn set_peers(&self, network: NetworkId, peers: &BTreeMap<NodeId, PeerEndpoints>) -> Result<(), Failure> {
@@ -106,7 +136,14 @@ impl Endpoints for SwarmEndpoints {
 
     async fn set_services(&self, services: &ServiceSet) -> Result<(), Failure> {
         let published = services.published.iter().map(|(id, service)| self.published(*id, service)).collect();
-        self.networks.set_services(published).await.map_err(|error| failure(&error))
+        let of_vip = |((network, _), service): (&(NetworkId, ServiceId), &NetworkService)| {
+            let tasks = service.tasks.values().map(|task| task.address).collect();
+            Some(VirtualService { network: *network, address: service.vip?, tasks })
+        };
+        let virtuals = services.names.iter().filter_map(of_vip).collect();
+        let zones = Zones::new(services, &self.names.lock().unwrap_or_else(PoisonError::into_inner));
+        self.resolver.set_zones(zones);
+        self.networks.set_services(published, virtuals).await.map_err(|error| failure(&error))
     }
 
     async fn create(&self, container: &str, plan: &EndpointPlan) -> Result<StandingEndpoint, Failure> {
@@ -125,16 +162,23 @@ impl Endpoints for SwarmEndpoints {
             container_id: container.to_owned(),
             attachments: overlays.chain(bridge).collect(),
             host_ports: host_ports.collect(),
+            nameservers: plan.nameservers.iter().filter_map(|text| text.parse().ok()).collect(),
         };
-        self.networks.create_endpoint(request).await.map(standing).map_err(|error| failure(&error))
+        let endpoint = self.networks.create_endpoint(request).await.map_err(|error| failure(&error))?;
+        self.serve_names(container, &endpoint).await?;
+        Ok(standing(endpoint))
     }
 
     async fn remove(&self, container: &str) -> Result<(), Failure> {
+        self.resolver.detach(container).await;
         self.networks.remove_endpoint(container).await.map_err(|error| failure(&error))
     }
 
     async fn adopt(&self, containers: Vec<String>) -> Result<Vec<(String, StandingEndpoint)>, Failure> {
         let kept = self.networks.adopt(containers).await.map_err(|error| failure(&error))?;
+        for (container, endpoint) in &kept {
+            self.serve_names(container, endpoint).await?;
+        }
         Ok(kept.into_iter().map(|(container, endpoint)| (container, standing(endpoint))).collect())
     }
 

@@ -48,6 +48,9 @@ pub struct EndpointRequest {
     pub attachments: Vec<Attachment>,
     /// Ports answered on this host alone (publish mode host).
     pub host_ports: Vec<HostPort>,
+    /// Name servers of its own, kept for whoever resolves names for it.
+    #[serde(default)]
+    pub nameservers: Vec<IpAddr>,
 }
 
 /// One interface of a container.
@@ -90,6 +93,9 @@ pub struct Endpoint {
     pub addresses: Vec<(AttachmentNetwork, Cidr)>,
     /// As asked for, every port chosen.
     pub host_ports: Vec<HostPort>,
+    /// As asked for.
+    #[serde(default)]
+    pub nameservers: Vec<IpAddr>,
 }
 
 /// Another host on a network.
@@ -121,6 +127,17 @@ pub struct PublishedPort {
     pub published: u16,
     /// The containers' port.
     pub target: u16,
+}
+
+/// A service's virtual address on a network of containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualService {
+    /// Where the address is.
+    pub network: NetworkId,
+    /// The address.
+    pub address: IpAddr,
+    /// Addresses of all tasks that may get new connections. None: connections are refused at once.
+    pub tasks: Vec<IpAddr>,
 }
 
 /// A task that answers for a service.

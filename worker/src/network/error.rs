@@ -39,6 +39,9 @@ pub enum NetworkError {
         /// Who has it: a container, or a process of the host.
         holder: String,
     },
+    /// No endpoint of that name stands.
+    #[error("container {0} has no network endpoint on this host")]
+    UnknownEndpoint(String),
     /// Every address of the bridge is given out.
     #[error("no address is free in {0}: stop containers or give the bridge a larger subnet")]
     AddressesExhausted(Cidr),

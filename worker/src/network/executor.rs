@@ -3,10 +3,11 @@
 //! Chooses nothing. Belongs to the network thread, whose namespace is the host's here. Invariant: after a failed plan
 //! nothing of it is queued.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
@@ -27,6 +28,8 @@ pub(super) struct Executor {
     firewall: Channel,
     spares: SparePool,
     reaper: Reaper,
+    /// Doors to nftables in namespaces of containers, kept because opening one takes longer than a change.
+    inside: HashMap<String, Channel>,
 }
 
 impl Executor {
@@ -39,6 +42,7 @@ impl Executor {
             reaper,
             firewall: Channel::open(NETLINK_NETFILTER)?,
             spares: SparePool::start(spare_namespaces)?,
+            inside: HashMap::new(),
         })
     }
 
@@ -73,9 +77,34 @@ impl Executor {
         self.reaper.wait().map_err(|source| NetworkError::Kernel { step: "delete retired links".to_owned(), source })
     }
 
-    /// Has the connections to addresses that are gone forgotten soon.
-    pub(super) fn forget_connections(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
-        if let Err(error) = self.reaper.forget(addresses) {
+    /// Performs a transaction in the namespace of a container, which is kept on a file.
+    pub(super) fn commit_inside(
+        &mut self,
+        container: &str,
+        namespace: &Path,
+        transaction: &Transaction,
+    ) -> Result<(), Refusal> {
+        tracing::trace!(%transaction, container, "committing");
+        if !self.inside.contains_key(container) {
+            self.inside.insert(container.to_owned(), Channel::open_inside(namespace, NETLINK_NETFILTER)?);
+        }
+        let Some(channel) = self.inside.get_mut(container) else { return Ok(()) };
+        let done = commit(channel, transaction);
+        if done.is_err() {
+            // It may be a namespace that was made anew under the same name.
+            self.inside.remove(container);
+        }
+        done
+    }
+
+    /// Closes the door to a container's namespace.
+    pub(super) fn close_inside(&mut self, container: &str) {
+        self.inside.remove(container);
+    }
+
+    /// Has the connections to addresses that are gone forgotten soon, on the host and in these namespaces.
+    pub(super) fn forget_connections(&mut self, addresses: impl IntoIterator<Item = IpAddr>, namespaces: Vec<PathBuf>) {
+        if let Err(error) = self.reaper.forget(addresses, namespaces) {
             tracing::warn!(%error, "connections to addresses that are gone stay until they end");
         }
     }

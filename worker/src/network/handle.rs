@@ -7,7 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 use shoal_proto::model::NetworkId;
 
 use super::limits::COMMANDS_WAITING;
-use super::{Endpoint, EndpointRequest, NetworkConfig, NetworkError, NetworkPlanInput, Peer, PublishedService, actor};
+use super::{
+    Endpoint, EndpointRequest, NetworkConfig, NetworkError, NetworkPlanInput, Peer, PublishedService, ResolverSockets,
+    VirtualService, actor,
+};
 
 /// The data path of one daemon. Every method may be repeated: what stands already is left as it is.
 #[derive(Debug, Clone)]
@@ -85,12 +88,25 @@ impl Networks {
         self.ask(|reply| Command::SetPeers(network, peers, reply)).await
     }
 
-    /// Sets all published services, in one transaction. Established connections go on.
+    /// Sets all published services, in one transaction, and all virtual addresses, in one transaction for each
+    /// container. Established connections go on.
     ///
     /// # Errors
-    /// Fails when two services publish one port, or when the kernel refuses; then the old set still serves.
-    pub async fn set_services(&self, services: Vec<PublishedService>) -> Result<(), NetworkError> {
-        self.ask(|reply| Command::SetServices(services, reply)).await
+    /// Fails when two services publish one port, or when the kernel refuses; where it does, the old set still serves.
+    pub async fn set_services(
+        &self,
+        published: Vec<PublishedService>,
+        virtuals: Vec<VirtualService>,
+    ) -> Result<(), NetworkError> {
+        self.ask(|reply| Command::SetServices(published, virtuals, reply)).await
+    }
+
+    /// Opens the sockets of a container's resolver in its namespace, and leads port 53 of 127.0.0.11 there.
+    ///
+    /// # Errors
+    /// Fails when the container has no endpoint, or when the kernel refuses.
+    pub async fn open_resolver(&self, container_id: &str) -> Result<ResolverSockets, NetworkError> {
+        self.ask(|reply| Command::OpenResolver(container_id.to_owned(), reply)).await
     }
 
     /// Removes everything of this daemon: for leaving the swarm. Nothing but dropping the handle may follow.
@@ -120,6 +136,7 @@ pub(super) enum Command {
     RemoveEndpoint(String, Reply<()>),
     Adopt(Vec<String>, Reply<Vec<(String, Endpoint)>>),
     SetPeers(NetworkId, Vec<Peer>, Reply<()>),
-    SetServices(Vec<PublishedService>, Reply<()>),
+    SetServices(Vec<PublishedService>, Vec<VirtualService>, Reply<()>),
+    OpenResolver(String, Reply<ResolverSockets>),
     Teardown(Reply<()>),
 }

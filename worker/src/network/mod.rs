@@ -23,6 +23,7 @@ mod limits;
 mod netlink;
 mod plan;
 mod ports;
+mod sockets;
 mod state;
 mod subnet;
 
@@ -32,7 +33,8 @@ mod tests;
 pub use config::{NetworkConfig, Tag};
 pub use desired::{
     Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, MacAddress, NetworkKind,
-    NetworkPlanInput, Peer, PublishedPort, PublishedService,
+    NetworkPlanInput, Peer, PublishedPort, PublishedService, VirtualService,
 };
 pub use error::NetworkError;
 pub use handle::Networks;
+pub use sockets::ResolverSockets;

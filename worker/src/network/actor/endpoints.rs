@@ -40,6 +40,7 @@ impl Actor {
                 netns_path: place.namespace.clone(),
                 addresses: place.interfaces.iter().map(|one| (one.network, one.address)).collect(),
                 host_ports,
+                nameservers: request.nameservers.clone(),
             },
             request,
             place,
@@ -78,6 +79,7 @@ impl Actor {
     pub(super) fn remove_endpoint(&mut self, container: &str) -> Result<(), NetworkError> {
         let Some(known) = self.endpoints.remove(container) else { return Ok(()) };
         self.held_ports.remove(container);
+        self.forget_names(container);
         let rules = if known.endpoint.host_ports.is_empty() { Ok(()) } else { self.update_rules() };
         let removed = rules.and_then(|()| self.executor.perform(&endpoint_removal(&known.place)));
         if let Err(error) = removed {

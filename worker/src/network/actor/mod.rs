@@ -1,10 +1,11 @@
 //! The network thread: owns the doors to the kernel and what the kernel was told.
 //!
-//! `start` makes the bridge and the table, `networks`, `endpoints` and `rules` carry out one kind of wish each. The
+//! `start` makes the bridge and the table, `networks`, `endpoints`, `rules` and `names` carry out one kind of wish each. The
 //! thread runs in the namespace of whoever started it and never leaves. Invariant: between two commands the files on
 //! disk, the fields here and the kernel agree, or the command was answered with an error and left nothing behind.
 
 mod endpoints;
+mod names;
 mod networks;
 mod rules;
 mod start;
@@ -58,6 +59,7 @@ pub(super) struct Actor {
     /// What other daemons of this very host have on networks: reached without a tunnel.
     beside: BTreeMap<NetworkId, BTreeSet<IpAddr>>,
     rules: rules::KnownRules,
+    names: names::KnownNames,
 }
 
 impl Actor {
@@ -86,7 +88,11 @@ impl Actor {
             Command::RemoveEndpoint(id, reply) => drop(reply.send(self.remove_endpoint(&id))),
             Command::Adopt(kept, reply) => drop(reply.send(self.adopt(&kept))),
             Command::SetPeers(id, peers, reply) => drop(reply.send(self.set_peers(id, &peers))),
-            Command::SetServices(services, reply) => drop(reply.send(self.set_services(&services))),
+            Command::SetServices(published, virtuals, reply) => {
+                let names = self.set_names(&virtuals);
+                drop(reply.send(self.set_services(&published).and(names)));
+            }
+            Command::OpenResolver(container, reply) => drop(reply.send(self.open_resolver(&container))),
             Command::Teardown(reply) => drop(reply.send(self.teardown())),
         }
     }

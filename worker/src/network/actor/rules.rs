@@ -76,8 +76,12 @@ impl Actor {
         }
         gone.retain(|address| !self.peers.values().any(|peers| peers.contains_key(address)));
         gone.retain(|address| !self.beside.values().any(|others| others.contains(address)));
+        for address in self.addresses_named() {
+            gone.remove(&address);
+        }
         if !gone.is_empty() {
-            self.executor.forget_connections(gone);
+            let namespaces = self.endpoints.values().map(|placed| placed.place.namespace.clone()).collect();
+            self.executor.forget_connections(gone, namespaces);
         }
     }
 

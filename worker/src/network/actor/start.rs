@@ -7,6 +7,7 @@ use std::sync::mpsc::sync_channel;
 
 use tokio::sync::mpsc;
 
+use super::names::KnownNames;
 use super::rules::KnownRules;
 use super::{Actor, LocalBridge};
 use crate::network::executor::Executor;
@@ -74,6 +75,7 @@ impl Actor {
             peers: BTreeMap::new(),
             beside: BTreeMap::new(),
             rules: KnownRules::default(),
+            names: KnownNames::default(),
             config,
         };
         for network in actor.networks.clone().values() {

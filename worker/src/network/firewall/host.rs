@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use shoal_proto::model::{Cidr, PortProtocol};
 
 use super::statement::ElementValue;
-use super::{Action, ChainHook, Change, Element, Family, Hook, Match, Rule, SetKind, Transaction};
+use super::{Action, ChainHook, Change, Element, ElementBatch, Family, Hook, Key, Match, Rule, SetKind, Transaction};
 use crate::network::error::protocol_name;
 
 /// Transport and port.
@@ -110,7 +110,7 @@ impl HostRules {
         for (key, targets) in &self.services {
             match newer.services.get(key) {
                 Some(now) if now.is_empty() == targets.is_empty() => {}
-                _ if targets.is_empty() => batch.removed(REFUSED, Element::port(key.0, key.1)),
+                _ if targets.is_empty() => batch.removed(REFUSED, Element::new(Key::Port(key.0, key.1))),
                 _ => {
                     batch.removed(SERVICES, service_element(*key));
                     chains_removed.push(Change::ChainRemoved { name: chain_name(*key) });
@@ -123,7 +123,7 @@ impl HostRules {
                 continue;
             }
             if targets.is_empty() {
-                batch.added(REFUSED, Element::port(key.0, key.1));
+                batch.added(REFUSED, Element::new(Key::Port(key.0, key.1)));
                 continue;
             }
             if before.is_some_and(|targets| !targets.is_empty()) {
@@ -213,7 +213,7 @@ fn chain_name((protocol, port): PortKey) -> String {
 }
 
 fn service_element(key: PortKey) -> Element {
-    Element::port(key.0, key.1).with(ElementValue::Chain(chain_name(key)))
+    Element::new(Key::Port(key.0, key.1)).with(ElementValue::Chain(chain_name(key)))
 }
 
 fn host_port_set(address: Option<Ipv4Addr>) -> &'static str {
@@ -221,28 +221,10 @@ fn host_port_set(address: Option<Ipv4Addr>) -> &'static str {
 }
 
 fn host_port_element(address: Option<Ipv4Addr>, key: PortKey, target: Target) -> Element {
-    Element { address, protocol: key.0, port: key.1, value: ElementValue::Target(target.0, target.1) }
-}
-
-/// Elements by set, removals before additions: a key may move from one value to another.
-#[derive(Default)]
-struct ElementBatch {
-    removed: BTreeMap<&'static str, Vec<Element>>,
-    added: BTreeMap<&'static str, Vec<Element>>,
-}
-
-impl ElementBatch {
-    fn removed(&mut self, set: &'static str, element: Element) {
-        self.removed.entry(set).or_default().push(element);
-    }
-
-    fn added(&mut self, set: &'static str, element: Element) {
-        self.added.entry(set).or_default().push(element);
-    }
-
-    fn changes(self) -> impl Iterator<Item = Change> {
-        let removed = self.removed.into_iter().map(|(set, elements)| Change::ElementsRemoved { set, elements });
-        let added = self.added.into_iter().map(|(set, elements)| Change::Elements { set, elements });
-        removed.chain(added)
-    }
+    let (protocol, port) = key;
+    let key = match address {
+        Some(address) => Key::AddressPort(address, protocol, port),
+        None => Key::Port(protocol, port),
+    };
+    Element::new(key).with(ElementValue::Target(target.0, target.1))
 }

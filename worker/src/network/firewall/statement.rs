@@ -71,15 +71,25 @@ pub(in crate::network) enum SetKind {
     PortTargets,
     /// Address, protocol and port -> address and port.
     AddressPortTargets,
+    /// Addresses.
+    Addresses,
+    /// Address -> chain.
+    AddressChains,
 }
 
 /// A member of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::network) struct Element {
-    pub(in crate::network) address: Option<Ipv4Addr>,
-    pub(in crate::network) protocol: PortProtocol,
-    pub(in crate::network) port: u16,
+    pub(in crate::network) key: Key,
     pub(in crate::network) value: ElementValue,
+}
+
+/// What a set is searched by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::network) enum Key {
+    Port(PortProtocol, u16),
+    AddressPort(Ipv4Addr, PortProtocol, u16),
+    Address(Ipv4Addr),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +124,9 @@ pub(in crate::network) enum Match {
     Reply,
     Transport(PortProtocol),
     PortIn(&'static str),
+    /// The destination's address is in this set.
+    DestinationAmong(&'static str),
+    DestinationPort(u16),
     /// The packet bears a mark.
     Marked,
 }
@@ -134,8 +147,14 @@ pub(in crate::network) enum Action {
     TranslateTo(&'static str),
     /// Translates the destination to what a map has for address, protocol and port.
     TranslateAddressTo(&'static str),
+    /// Goes to the chain that a map has for the destination's address.
+    GotoChainOfAddress(&'static str),
     /// Translates the destinations of connections to these in turn.
     Balance(Vec<(Ipv4Addr, u16)>),
+    /// Translates the destination's address to one of these, drawn for each connection; the port stays.
+    BalanceAddresses(Vec<Ipv4Addr>),
+    /// Translates the destination.
+    Translate(Ipv4Addr, u16),
     /// Conntrack zone of the opening direction = last two bytes of the sender's MAC.
     SeparateSenders,
     /// Connection mark = last four bytes of the sender's MAC.
@@ -147,8 +166,8 @@ pub(in crate::network) enum Action {
 }
 
 impl Element {
-    pub(in crate::network) fn port(protocol: PortProtocol, port: u16) -> Self {
-        Self { address: None, protocol, port, value: ElementValue::None }
+    pub(in crate::network) fn new(key: Key) -> Self {
+        Self { key, value: ElementValue::None }
     }
 
     pub(in crate::network) fn with(self, value: ElementValue) -> Self {
@@ -216,18 +235,21 @@ impl fmt::Display for ChainHook {
 impl fmt::Display for SetKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::Ports => "set",
-            Self::PortChains | Self::PortTargets | Self::AddressPortTargets => "map",
+            Self::Ports | Self::Addresses => "set",
+            Self::PortChains | Self::PortTargets | Self::AddressPortTargets | Self::AddressChains => "map",
         })
     }
 }
 
 impl fmt::Display for Element {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(address) = self.address {
-            write!(out, "{address} . ")?;
+        match self.key {
+            Key::Port(protocol, port) => write!(out, "{} . {port}", protocol_name(protocol))?,
+            Key::AddressPort(address, protocol, port) => {
+                write!(out, "{address} . {} . {port}", protocol_name(protocol))?;
+            }
+            Key::Address(address) => write!(out, "{address}")?,
         }
-        write!(out, "{} . {}", protocol_name(self.protocol), self.port)?;
         match &self.value {
             ElementValue::None => Ok(()),
             ElementValue::Chain(chain) => write!(out, " : goto {chain}"),
@@ -261,6 +283,8 @@ impl fmt::Display for Match {
             Self::Reply => write!(out, "ct direction reply"),
             Self::Transport(protocol) => write!(out, "meta l4proto {}", protocol_name(*protocol)),
             Self::PortIn(set) => write!(out, "meta l4proto . th dport @{set}"),
+            Self::DestinationAmong(set) => write!(out, "ip daddr @{set}"),
+            Self::DestinationPort(port) => write!(out, "th dport {port}"),
             Self::Marked => write!(out, "meta mark != 0"),
         }
     }
@@ -276,6 +300,7 @@ impl fmt::Display for Action {
             Self::Reset => write!(out, "reject with tcp reset"),
             Self::Unreachable => write!(out, "reject with icmpx port-unreachable"),
             Self::GotoChainOf(map) => write!(out, "meta l4proto . th dport vmap @{map}"),
+            Self::GotoChainOfAddress(map) => write!(out, "ip daddr vmap @{map}"),
             Self::TranslateTo(map) => write!(out, "dnat ip to meta l4proto . th dport map @{map}"),
             Self::TranslateAddressTo(map) => write!(out, "dnat ip to ip daddr . meta l4proto . th dport map @{map}"),
             Self::Balance(targets) => {
@@ -286,6 +311,12 @@ impl fmt::Display for Action {
                     .collect();
                 write!(out, "dnat ip to numgen inc mod {} map {{ {} }}", targets.len(), targets.join(", "))
             }
+            Self::BalanceAddresses(addresses) => {
+                let numbered = addresses.iter().enumerate().map(|(number, address)| format!("{number} : {address}"));
+                let numbered: Vec<String> = numbered.collect();
+                write!(out, "dnat ip to numgen random mod {} map {{ {} }}", addresses.len(), numbered.join(", "))
+            }
+            Self::Translate(address, port) => write!(out, "dnat ip to {address}:{port}"),
             Self::SeparateSenders => write!(out, "ct original zone set @ll,80,16"),
             Self::NoteSender => write!(out, "ct mark set @ll,64,32"),
             Self::RecallSender => write!(out, "meta mark set ct mark"),

@@ -6,7 +6,9 @@ use std::net::Ipv4Addr;
 use proptest::prelude::*;
 use shoal_proto::model::PortProtocol;
 
-use super::{Change, ElementValue, HostRules, PortKey, Rule, SourceRange, Target, Transaction};
+use super::{
+    Change, ElementValue, HostRules, NameRules, PortKey, ResolverPorts, Rule, SourceRange, Target, Transaction,
+};
 
 /// A table as the kernel keeps it.
 #[derive(Debug, Default, PartialEq)]
@@ -39,19 +41,25 @@ impl Table {
                     if let ElementValue::Chain(chain) = &element.value {
                         assert!(self.chains.contains_key(chain), "{chain}");
                     }
-                    let key = format!("{:?} {:?} {}", element.address, element.protocol, element.port);
+                    let key = format!("{:?}", element.key);
                     let before = self.sets.get_mut(*set).unwrap().insert(key, element.value.clone());
                     assert_eq!(before, None, "{element}");
                 }
             }
             Change::ElementsRemoved { set, elements } => {
                 for element in elements {
-                    let key = format!("{:?} {:?} {}", element.address, element.protocol, element.port);
+                    let key = format!("{:?}", element.key);
                     assert_eq!(self.sets.get_mut(*set).unwrap().remove(&key), Some(element.value.clone()), "{element}");
                 }
             }
             Change::Rule(rule) => self.chains.get_mut(&rule.chain).unwrap().push(rule.clone()),
         }
+    }
+
+    fn of_names(rules: &NameRules) -> Self {
+        let mut table = Self::default();
+        table.commit(&rules.whole());
+        table
     }
 
     fn of(rules: &HostRules) -> Self {
@@ -87,7 +95,23 @@ fn host_rules() -> impl Strategy<Value = HostRules> {
     })
 }
 
+fn name_rules() -> impl Strategy<Value = NameRules> {
+    let address = |third: u8| (1..6u8).prop_map(move |last| Ipv4Addr::new(10, 0, third, last));
+    let vips = proptest::collection::btree_map(address(1), proptest::collection::vec(address(2), 0..4), 0..6);
+    let resolver = proptest::option::of((1..3u16, 1..3u16).prop_map(|(udp, tcp)| ResolverPorts { udp, tcp }));
+    (resolver, vips).prop_map(|(resolver, vips)| NameRules { resolver, vips })
+}
+
 proptest! {
+    #[test]
+    fn differences_of_names_lead_from_one_wish_to_the_next(old in name_rules(), new in name_rules()) {
+        let mut table = Table::of_names(&old);
+        table.commit(&old.difference(&new));
+        prop_assert_eq!(&table, &Table::of_names(&new));
+        table.commit(&old.whole());
+        prop_assert_eq!(&table, &Table::of_names(&old));
+    }
+
     #[test]
     fn differences_lead_from_one_wish_to_the_next(old in host_rules(), new in host_rules()) {
         let mut table = Table::of(&old);

@@ -3,16 +3,20 @@
 //! Synchronous: the kernel answers before `send` returns. Leaves the content of messages to `route` and `nftables`.
 //! Invariant: after each call no answer of that call is left in the socket, or it is skipped by its sequence number.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkDeserializable, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_sys::{Socket, SocketAddr};
+use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
+use super::namespace::in_throw_away_thread;
 use crate::network::limits::{ANSWER_SECONDS_MAX, REQUESTS_A_DATAGRAM, SEND_BUFFER};
 
 /// A socket of the namespace where it was opened.
@@ -57,6 +61,14 @@ impl Channel {
         setsockopt(&socket.as_fd(), sockopt::SndBufForce, &SEND_BUFFER)?;
         setsockopt(&socket.as_fd(), sockopt::ReceiveTimeout, &TimeVal::new(ANSWER_SECONDS_MAX, 0))?;
         Ok(Self { socket, sequence: 0 })
+    }
+
+    /// The same in the namespace that is kept on a file.
+    pub(in crate::network) fn open_inside(namespace: &Path, protocol: isize) -> io::Result<Self> {
+        in_throw_away_thread(|| {
+            setns(File::open(namespace)?, CloneFlags::CLONE_NEWNET)?;
+            Self::open(protocol)
+        })
     }
 
     /// Sends requests, a datagram at a time, and waits until the kernel has taken them all. Requests after a refused one

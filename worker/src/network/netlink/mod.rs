@@ -13,7 +13,7 @@ mod reaper;
 mod route;
 
 pub(super) use channel::{Channel, Refusal};
-pub(super) use namespace::{Namespace, SparePool, mount_namespace, unmount_namespace};
+pub(super) use namespace::{Namespace, SparePool, in_throw_away_thread, mount_namespace, unmount_namespace};
 pub(super) use nftables::{FoundChain, chains, commit, generation};
 pub(super) use reaper::Reaper;
 pub(super) use route::{FoundLink, RouteChannel};

@@ -106,7 +106,8 @@ fn fill(sender: &SyncSender<io::Result<Namespace>>) {
     while sender.send(Namespace::make()).is_ok() {}
 }
 
-fn in_throw_away_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+/// Does work on a thread that may leave its namespace, and ends.
+pub(in crate::network) fn in_throw_away_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, work)?;
         thread.join().map_err(|_| io::Error::other("the thread in the namespace panicked"))?

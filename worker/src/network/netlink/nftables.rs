@@ -10,7 +10,7 @@ use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterProto
 
 use super::attribute::{bytes, nest, number, text};
 use super::channel::{Channel, Refusal};
-use crate::network::firewall::{ChainHook, Change, Element, ElementValue, Family, Hook, SetKind, Transaction};
+use crate::network::firewall::{ChainHook, Change, Element, ElementValue, Family, Hook, Key, SetKind, Transaction};
 use crate::network::limits::ELEMENTS_A_MESSAGE;
 
 mod expression;
@@ -116,6 +116,8 @@ fn set_attributes(kind: SetKind) -> Vec<DefaultNla> {
         SetKind::PortChains => (TYPE_PORT, 8, Some((DATA_VERDICT, 16))),
         SetKind::PortTargets => (TYPE_PORT, 8, Some((TYPE_TARGET, 8))),
         SetKind::AddressPortTargets => (TYPE_ADDRESS_PORT, 12, Some((TYPE_TARGET, 8))),
+        SetKind::Addresses => (TYPE_ADDRESS, 4, None),
+        SetKind::AddressChains => (TYPE_ADDRESS, 4, Some((DATA_VERDICT, 16))),
     };
     let flags = if data.is_some() { SET_MAP } else { 0 };
     let mut attributes = vec![number(3, flags), number(4, key_type), number(5, key_length)];
@@ -126,12 +128,7 @@ fn set_attributes(kind: SetKind) -> Vec<DefaultNla> {
 }
 
 fn element(element: &Element) -> DefaultNla {
-    let mut key = Vec::with_capacity(12);
-    key.extend(element.address.iter().flat_map(|address| address.octets()));
-    key.extend([expression::protocol_number(element.protocol), 0, 0, 0]);
-    key.extend(element.port.to_be_bytes());
-    key.extend([0, 0]);
-    let mut members = vec![nest(1, &[bytes(1, &key)])];
+    let mut members = vec![nest(1, &[bytes(1, &key(element.key))])];
     match &element.value {
         ElementValue::None => {}
         ElementValue::Chain(chain) => members.push(nest(2, &[expression::verdict(VERDICT_GOTO, Some(chain))])),
@@ -140,6 +137,20 @@ fn element(element: &Element) -> DefaultNla {
         }
     }
     nest(LIST_ELEMENT, &members)
+}
+
+/// Every part of a key takes whole registers.
+fn key(key: Key) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(12);
+    if let Key::Address(address) | Key::AddressPort(address, ..) = key {
+        bytes.extend(address.octets());
+    }
+    if let Key::Port(protocol, port) | Key::AddressPort(_, protocol, port) = key {
+        bytes.extend([expression::protocol_number(protocol), 0, 0, 0]);
+        bytes.extend(port.to_be_bytes());
+        bytes.extend([0, 0]);
+    }
+    bytes
 }
 
 /// The mark that opens or closes a batch for nftables.
@@ -164,6 +175,8 @@ const VERDICT_GOTO: i32 = -4;
 const DATA_VERDICT: u32 = 0xffff_ff00;
 /// `nft`'s numbers of types, six bits each, so that it lists our sets readably: inet_proto . inet_service.
 const TYPE_PORT: u32 = (12 << 6) | 13;
+/// ipv4_addr
+const TYPE_ADDRESS: u32 = 7;
 /// ipv4_addr . inet_service
 const TYPE_TARGET: u32 = (7 << 6) | 13;
 /// ipv4_addr . inet_proto . inet_service

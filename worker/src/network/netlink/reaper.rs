@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,7 +24,15 @@ pub(in crate::network) struct Reaper {
     gone: GoneAddresses,
 }
 
-type GoneAddresses = Arc<Mutex<BTreeSet<IpAddr>>>;
+type GoneAddresses = Arc<Mutex<Gone>>;
+
+/// Connections to be forgotten.
+#[derive(Debug, Default)]
+struct Gone {
+    addresses: BTreeSet<IpAddr>,
+    /// Where besides the host.
+    namespaces: BTreeSet<PathBuf>,
+}
 
 struct ReaperThread {
     routes: RouteChannel,
@@ -53,11 +62,16 @@ impl Reaper {
         }
     }
 
-    /// Asks to forget the connections to addresses, without waiting.
-    pub(in crate::network) fn forget(&self, addresses: impl IntoIterator<Item = IpAddr>) -> io::Result<()> {
+    /// Asks to forget the connections to addresses on the host and in the namespaces on these files, without waiting.
+    pub(in crate::network) fn forget(
+        &self,
+        addresses: impl IntoIterator<Item = IpAddr>,
+        namespaces: Vec<PathBuf>,
+    ) -> io::Result<()> {
         let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.extend(addresses);
-        if gone.is_empty() { Ok(()) } else { self.call() }
+        gone.addresses.extend(addresses);
+        gone.namespaces.extend(namespaces);
+        if gone.addresses.is_empty() { Ok(()) } else { self.call() }
     }
 
     /// Waits until what is retired or gone now is deleted.
@@ -69,16 +83,29 @@ impl Reaper {
 }
 
 impl ReaperThread {
+    fn forget(&mut self, gone: &Gone) {
+        let addresses = &gone.addresses;
+        match forget_connections(&mut self.connections, addresses) {
+            Ok(count) => tracing::debug!(count, ?addresses, "forgot connections to addresses that are gone"),
+            Err(error) => tracing::warn!(%error, ?addresses, "could not forget connections to addresses that are gone"),
+        }
+        for namespace in &gone.namespaces {
+            let forgotten = Channel::open_inside(namespace, NETLINK_NETFILTER)
+                .and_then(|mut connections| forget_connections(&mut connections, addresses));
+            if let Err(error) = forgotten
+                // One that is gone has taken its connections along.
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::debug!(%error, ?namespace, "could not forget a container's connections to addresses that are gone");
+            }
+        }
+    }
+
     fn run(mut self, inbox: &Receiver<Option<SyncSender<()>>>) {
         while let Ok(done) = inbox.recv() {
             let gone = std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner));
-            if !gone.is_empty() {
-                match forget_connections(&mut self.connections, &gone) {
-                    Ok(count) => tracing::debug!(count, ?gone, "forgot connections to addresses that are gone"),
-                    Err(error) => {
-                        tracing::warn!(%error, ?gone, "could not forget connections to addresses that are gone")
-                    }
-                }
+            if !gone.addresses.is_empty() {
+                self.forget(&gone);
             }
             if let Err(error) = self.routes.delete_retired() {
                 tracing::warn!(%error, "could not delete retired links; they are tried again with the next");

@@ -173,6 +173,7 @@ pub(super) fn task_request(number: u8) -> EndpointRequest {
             Attachment { network: AttachmentNetwork::Overlay(ingress()), address: Some(ingress_address) },
         ],
         host_ports: Vec::new(),
+        nameservers: Vec::new(),
     }
 }
 

@@ -13,17 +13,17 @@ async fn services_of_ten_tasks_each() {
     let tasks: Vec<u8> = (101..111).collect();
     let mut services: Vec<PublishedService> = (0..200).map(|number| service(20_000 + number, &tasks)).collect();
     let begin = Instant::now();
-    networks.set_services(services.clone()).await.unwrap();
+    networks.set_services(services.clone(), Vec::new()).await.unwrap();
     println!("set_services, 200 services x 10 backends x 2 ports, all new: {:?}", begin.elapsed());
     for changed in 0..5 {
         let Backend { address, .. } = &mut services[changed].backends[3];
         *address = [10, 0, 0, 200].into();
         let begin = Instant::now();
-        networks.set_services(services.clone()).await.unwrap();
+        networks.set_services(services.clone(), Vec::new()).await.unwrap();
         println!("one backend changed: {:?}", begin.elapsed());
     }
     let begin = Instant::now();
-    networks.set_services(services).await.unwrap();
+    networks.set_services(services, Vec::new()).await.unwrap();
     println!("nothing changed: {:?}", begin.elapsed());
     networks.teardown().await.unwrap();
 }

@@ -46,7 +46,7 @@ impl Mesh {
 
     async fn publish(&self, tasks: &[u8]) {
         for daemon in &self.daemons {
-            daemon.set_services(vec![service(8080, tasks)]).await.unwrap();
+            daemon.set_services(vec![service(8080, tasks)], Vec::new()).await.unwrap();
         }
     }
 

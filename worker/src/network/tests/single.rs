@@ -18,6 +18,7 @@ fn bridged(container: &str, host_ports: Vec<HostPort>) -> EndpointRequest {
         container_id: container.to_owned(),
         attachments: vec![Attachment { network: AttachmentNetwork::Bridge, address: None }],
         host_ports,
+        nameservers: Vec::new(),
     }
 }
 
@@ -114,7 +115,7 @@ async fn bad_wishes_are_refused_and_leave_nothing() {
     let wish = NetworkPlanInput { node_address: None, ..host.ingress_wish() };
     let refused = networks.ensure_network(wish).await.unwrap_err();
     assert!(matches!(refused, NetworkError::Invalid { field: "node address", .. }), "{refused}");
-    let refused = networks.set_services(vec![service(80, &[]), service(80, &[1])]).await.unwrap_err();
+    let refused = networks.set_services(vec![service(80, &[]), service(80, &[1])], Vec::new()).await.unwrap_err();
     assert!(matches!(refused, NetworkError::Invalid { field: "published port", .. }), "{refused}");
     assert_eq!(snapshot(host), before);
 }
@@ -130,7 +131,7 @@ async fn a_restart_keeps_connections_and_removes_what_is_not_kept() {
         let endpoint = networks.create_endpoint(request).await.unwrap();
         serve(&endpoint, &format!("task{number}"));
     }
-    networks.set_services(vec![service(8080, &[101])]).await.unwrap();
+    networks.set_services(vec![service(8080, &[101])], Vec::new()).await.unwrap();
     let published = SocketAddr::from((host.address(), 8080));
     let kept_port = SocketAddr::from((host.address(), 9101));
     let open: Vec<_> =
@@ -146,7 +147,7 @@ async fn a_restart_keeps_connections_and_removes_what_is_not_kept() {
     let mut request = task_request(101);
     request.host_ports = vec![host_port(9101)];
     assert_eq!(networks.create_endpoint(request).await.unwrap(), kept[0].1);
-    networks.set_services(vec![service(8080, &[101])]).await.unwrap();
+    networks.set_services(vec![service(8080, &[101])], Vec::new()).await.unwrap();
     for mut stream in open {
         stream.write_all(b"on").unwrap();
         stream.read_exact(&mut [0; 2]).unwrap();
@@ -207,7 +208,7 @@ async fn teardown_leaves_nothing() {
     request.host_ports = vec![host_port(8081)];
     networks.create_endpoint(request).await.unwrap();
     networks.set_peers(ingress(), vec![fabric.hosts[1].peer(&[task_address(103)])]).await.unwrap();
-    networks.set_services(vec![service(8080, &[101, 103])]).await.unwrap();
+    networks.set_services(vec![service(8080, &[101, 103])], Vec::new()).await.unwrap();
     assert_ne!(snapshot(host), before);
     networks.teardown().await.unwrap();
     assert_eq!(snapshot(host), before);
@@ -221,9 +222,9 @@ async fn a_ruleset_that_others_flushed_is_made_anew() {
     let networks = host.start_with_ingress().await;
     let endpoint = networks.create_endpoint(task_request(101)).await.unwrap();
     serve(&endpoint, "task101");
-    networks.set_services(vec![service(8080, &[101])]).await.unwrap();
+    networks.set_services(vec![service(8080, &[101])], Vec::new()).await.unwrap();
     within(&host.namespace, || std::process::Command::new("nft").args(["flush", "ruleset"]).status().unwrap());
-    networks.set_services(vec![service(8080, &[101]), service(8081, &[101])]).await.unwrap();
+    networks.set_services(vec![service(8080, &[101]), service(8081, &[101])], Vec::new()).await.unwrap();
     for port in [8080, 8081] {
         let address = SocketAddr::from((host.address(), port));
         assert_eq!(within(&client.namespace, || connect(address).unwrap().1), "task101 192.168.77.2");
@@ -240,7 +241,7 @@ async fn a_ruleset_that_others_flushed_is_repaired_unasked() {
     networks.ensure_network(host.ingress_wish()).await.unwrap();
     let endpoint = networks.create_endpoint(task_request(101)).await.unwrap();
     serve(&endpoint, "task101");
-    networks.set_services(vec![service(8080, &[101])]).await.unwrap();
+    networks.set_services(vec![service(8080, &[101])], Vec::new()).await.unwrap();
     within(&host.namespace, || std::process::Command::new("nft").args(["flush", "ruleset"]).status().unwrap());
     let address = SocketAddr::from((host.address(), 8080));
     let begin = Instant::now();
@@ -266,7 +267,7 @@ async fn two_daemons_in_one_namespace_serve_each_others_tasks() {
         daemons.push(networks);
     }
     for networks in &daemons {
-        networks.set_services(vec![service(8080, &[111, 112])]).await.unwrap();
+        networks.set_services(vec![service(8080, &[111, 112])], Vec::new()).await.unwrap();
     }
     let address = SocketAddr::from((host.address(), 8080));
     let mut greetings = within(&client.namespace, || [0; 2].map(|_| connect(address).unwrap().1));
@@ -274,7 +275,7 @@ async fn two_daemons_in_one_namespace_serve_each_others_tasks() {
     assert_eq!(greetings, ["task111 192.168.77.2", "task112 192.168.77.2"]);
     // One leaves; the other goes on.
     daemons[0].teardown().await.unwrap();
-    daemons[1].set_services(vec![service(8080, &[112])]).await.unwrap();
+    daemons[1].set_services(vec![service(8080, &[112])], Vec::new()).await.unwrap();
     assert_eq!(within(&client.namespace, || connect(address).unwrap().1), "task112 192.168.77.2");
     for number in [11, 12] {
         for file in std::fs::read_dir(host.exec_root.join(format!("d{number}/netns"))).into_iter().flatten().flatten() {

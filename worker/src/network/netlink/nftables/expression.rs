@@ -9,7 +9,7 @@ use netlink_packet_core::{DefaultNla, NLM_F_CREATE};
 use shoal_proto::model::{Cidr, PortProtocol};
 
 use super::super::attribute::{bytes, nest, number, text};
-use super::{Encoder, LIST_ELEMENT, NEW_ELEMENTS, NEW_SET, SET_MAP, TYPE_TARGET};
+use super::{Encoder, LIST_ELEMENT, NEW_ELEMENTS, NEW_SET, SET_MAP, TYPE_ADDRESS, TYPE_TARGET};
 use crate::network::firewall::{Action, Match, Rule};
 
 impl Encoder<'_> {
@@ -20,15 +20,21 @@ impl Encoder<'_> {
             program.match_on(one);
         }
         let map = match &rule.action {
-            Action::Balance(targets) => self.balance_map(targets),
+            Action::Balance(targets) => {
+                let targets = targets.iter().map(|(address, port)| target(*address, *port).to_vec());
+                self.balance_map((TYPE_TARGET, 8), targets)
+            }
+            Action::BalanceAddresses(addresses) => {
+                self.balance_map((TYPE_ADDRESS, 4), addresses.iter().map(|address| address.octets().to_vec()))
+            }
             _ => 0,
         };
         program.act(&rule.action, map);
         program.0
     }
 
-    /// Makes a map from a number to an address and port, which lives as long as the rule that uses it.
-    fn balance_map(&mut self, targets: &[(Ipv4Addr, u16)]) -> u32 {
+    /// Makes a map from a number to data of a type, which lives as long as the rule that uses it.
+    fn balance_map(&mut self, (data_type, length): (u32, u32), data: impl Iterator<Item = Vec<u8>>) -> u32 {
         self.sets += 1;
         let id = self.sets;
         let table = text(1, &self.transaction.table);
@@ -38,18 +44,18 @@ impl Encoder<'_> {
             number(3, SET_ANONYMOUS | SET_CONSTANT | SET_MAP),
             number(4, TYPE_INTEGER),
             number(5, 4),
-            number(6, TYPE_TARGET),
-            number(7, 8),
+            number(6, data_type),
+            number(7, length),
             number(10, id),
         ];
         self.push(NEW_SET, NLM_F_CREATE, attributes);
-        let numbered: Vec<(u32, &(Ipv4Addr, u16))> = (0..).zip(targets).collect();
+        let numbered: Vec<(u32, Vec<u8>)> = (0..).zip(data).collect();
         for part in numbered.chunks(crate::network::limits::ELEMENTS_A_MESSAGE) {
             let members: Vec<DefaultNla> = part
                 .iter()
-                .map(|(key, (address, port))| {
+                .map(|(key, data)| {
                     let key = nest(1, &[bytes(1, &key.to_ne_bytes())]);
-                    nest(LIST_ELEMENT, &[key, nest(2, &[bytes(1, &target(*address, *port))])])
+                    nest(LIST_ELEMENT, &[key, nest(2, &[bytes(1, data)])])
                 })
                 .collect();
             let attributes = vec![table.clone(), text(2, NAMELESS_MAP), nest(3, &members), number(4, id)];
@@ -90,6 +96,14 @@ impl Program {
                 self.load_port_key(FIRST);
                 self.add("lookup", vec![text(1, set), number(2, FIRST)]);
             }
+            Match::DestinationAmong(set) => {
+                self.load_payload(PAYLOAD_NETWORK, 16, 4, FIRST);
+                self.add("lookup", vec![text(1, set), number(2, FIRST)]);
+            }
+            Match::DestinationPort(port) => {
+                self.load_payload(PAYLOAD_TRANSPORT, 2, 2, FIRST);
+                self.compare(true, &port.to_be_bytes());
+            }
             Match::Marked => {
                 self.load_meta(META_MARK, FIRST);
                 self.compare(false, &[0; 4]);
@@ -115,15 +129,31 @@ impl Program {
             Action::TranslateTo(map) => {
                 self.load_port_key(FIRST);
                 self.add("lookup", vec![text(1, map), number(2, FIRST), number(3, FIRST)]);
-                self.translate();
+                self.translate(true);
             }
             Action::TranslateAddressTo(map) => {
                 self.load_payload(PAYLOAD_NETWORK, 16, 4, FIRST);
                 self.load_port_key(FIRST + 1);
                 self.add("lookup", vec![text(1, map), number(2, FIRST), number(3, FIRST)]);
-                self.translate();
+                self.translate(true);
             }
-            Action::Balance(targets) => self.balance(targets.len(), map),
+            Action::GotoChainOfAddress(map) => {
+                self.load_payload(PAYLOAD_NETWORK, 16, 4, FIRST);
+                self.add("lookup", vec![text(1, map), number(2, FIRST), number(3, REGISTER_VERDICT)]);
+            }
+            Action::Balance(targets) => {
+                self.number_of(targets.len(), IN_TURN, map);
+                self.translate(true);
+            }
+            Action::BalanceAddresses(addresses) => {
+                self.number_of(addresses.len(), AT_RANDOM, map);
+                self.translate(false);
+            }
+            Action::Translate(address, port) => {
+                self.add("immediate", vec![number(1, FIRST), nest(2, &[bytes(1, &address.octets())])]);
+                self.add("immediate", vec![number(1, FIRST + 1), nest(2, &[bytes(1, &port.to_be_bytes())])]);
+                self.translate(true);
+            }
             Action::SeparateSenders => {
                 self.load_payload(PAYLOAD_LINK, 10, 2, FIRST);
                 self.add("ct", vec![number(2, CONNECTION_ZONE), bytes(3, &[DIRECTION_ORIGINAL]), number(4, FIRST)]);
@@ -145,21 +175,24 @@ impl Program {
         }
     }
 
-    fn balance(&mut self, count: usize, map: u32) {
+    /// Loads what a nameless map has for a number below `count`.
+    fn number_of(&mut self, count: usize, choice: u32, map: u32) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.add("numgen", vec![number(1, FIRST), number(2, count), number(3, 0), number(4, 0)]);
+        self.add("numgen", vec![number(1, FIRST), number(2, count), number(3, choice), number(4, 0)]);
         self.add(
             "lookup",
             vec![text(1, NAMELESS_MAP), number(2, FIRST), number(3, FIRST), number(5, 0), number(4, map)],
         );
-        self.translate();
     }
 
-    /// Destination := the address in the first register and the port in the second.
-    fn translate(&mut self) {
+    /// Destination := the address in the first register, and the port in the second if it changes as well.
+    fn translate(&mut self, port_too: bool) {
         const DESTINATION: u32 = 1;
-        let kind = [number(1, DESTINATION), number(2, u32::from(NFPROTO_IPV4))];
-        self.add("nat", [&kind[..], &[number(3, FIRST), number(5, FIRST + 1)]].concat());
+        let mut attributes = vec![number(1, DESTINATION), number(2, u32::from(NFPROTO_IPV4)), number(3, FIRST)];
+        if port_too {
+            attributes.push(number(5, FIRST + 1));
+        }
+        self.add("nat", attributes);
     }
 
     fn conclude(&mut self, code: i32, chain: Option<&str>) {
@@ -250,6 +283,10 @@ fn link_name(name: &str) -> [u8; 16] {
     }
     padded
 }
+
+/// How a number generator chooses.
+const IN_TURN: u32 = 0;
+const AT_RANDOM: u32 = 1;
 
 const NAMELESS_MAP: &str = "__map%d";
 const SET_ANONYMOUS: u32 = 1;

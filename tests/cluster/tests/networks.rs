@@ -1,0 +1,205 @@
+//! Networks of users: names, virtual addresses, updates without a lost request, restarts, and nothing left behind.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use shoal_cluster_tests::{Client, Finished, Registry, Swarm, run, wait_for};
+
+const SOON: Duration = Duration::from_secs(40);
+
+/// Three hosts, and on each a container with a shell on the network `net`.
+struct House {
+    swarm: Swarm,
+    registry: Registry,
+}
+
+impl House {
+    fn new(client: Client) -> Self {
+        let swarm = Swarm::new(client, 1, 2);
+        let registry = swarm.start_registry();
+        let shell = registry.push_shell("shell", "1");
+        swarm.ask(0, &["network", "create", "--driver", "overlay", "--subnet", "10.7.0.0/24", "net"]).ok();
+        let create = ["service", "create", "-d", "--name", "cli", "--mode", "global", "--network", "net"];
+        swarm.ask(0, &[&create[..], &["--stop-grace-period", "1s", &shell, "sleep", "100000"]].concat()).ok();
+        swarm.wait_running(0, "cli", 3, &[]);
+        Self { swarm, registry }
+    }
+
+    /// Runs a script in the container with a shell on a host.
+    fn within(&self, host: usize, script: &str) -> Finished {
+        let label = "label=com.docker.swarm.service.name=cli";
+        let container = wait_for("the shell's container runs", SOON, || {
+            let list = self.swarm.ask(host, &["ps", "-q", "--filter", label]);
+            list.out.lines().next().map(str::to_owned).ok_or(list.err)
+        });
+        self.swarm.ask(host, &["exec", &container, "sh", "-c", script])
+    }
+
+    /// The addresses that a name leads to, seen from a host; empty: it is not there.
+    fn addresses(&self, host: usize, name: &str) -> BTreeSet<String> {
+        let said = self.within(host, &format!("nslookup {name} 127.0.0.11"));
+        said.out.lines().skip(3).filter_map(|line| line.strip_prefix("Address: ")).map(str::to_owned).collect()
+    }
+
+    fn wait_addresses(&self, host: usize, name: &str, count: usize) -> BTreeSet<String> {
+        wait_for(&format!("{name} leads to {count}"), SOON, || {
+            let found = self.addresses(host, name);
+            if found.len() == count { Ok(found) } else { Err(format!("{found:?}")) }
+        })
+    }
+
+    /// Asks `http://NAME/` until so many different tasks answered.
+    fn wait_answers(&self, host: usize, name: &str, tasks: usize) {
+        let mut seen = BTreeSet::new();
+        wait_for(&format!("{tasks} tasks answer to {name}"), SOON, || {
+            let said = self.within(host, &format!("for i in 1 2 3 4 5 6 7 8; do wget -qO- http://{name}/; done"));
+            seen.extend(said.out.lines().map(str::to_owned));
+            if seen.len() == tasks { Ok(()) } else { Err(format!("{seen:?} {}", said.err)) }
+        });
+    }
+}
+
+#[test]
+fn names_and_addresses_lead_to_tasks_everywhere() {
+    let mut house = House::new(Client::Docker);
+    let image = house.registry.push_web("web", "1");
+    let create = ["service", "create", "-d", "--replicas", "3", "--network", "name=net,alias=www", "--name", "web"];
+    house.swarm.ask(0, &[&create[..], &[&image]].concat()).ok();
+    let create = ["service", "create", "-d", "--replicas", "2", "--network", "net", "--endpoint-mode", "dnsrr"];
+    house.swarm.ask(0, &[&create[..], &["--name", "each", &image]].concat()).ok();
+    house.swarm.wait_running(0, "web", 3, &[]);
+    house.swarm.wait_running(0, "each", 2, &[]);
+
+    let vip = house.wait_addresses(0, "web", 1);
+    for host in 0..3 {
+        assert_eq!(house.wait_addresses(host, "web", 1), vip, "the virtual address is the same everywhere");
+        assert_eq!(house.wait_addresses(host, "www", 1), vip, "an alias leads there too");
+        assert_eq!(house.wait_addresses(host, "web.net", 1), vip, "and so does the name with the network's");
+        house.wait_addresses(host, "tasks.web", 3);
+        house.wait_addresses(host, "each", 2);
+        house.wait_answers(host, "web", 3);
+        assert!(house.within(host, "ping -c 1 -w 3 web").ok().contains("1 packets received"));
+    }
+    let vip = vip.first().map(String::as_str).unwrap_or_default();
+    assert!(house.within(0, &format!("nslookup {vip} 127.0.0.11")).ok().contains("web.net"));
+    assert!(house.within(0, "nslookup nobody 127.0.0.11").code != 0);
+
+    house.swarm.ask(0, &["service", "scale", "-d", "web=5"]).ok();
+    house.wait_addresses(2, "tasks.web", 5);
+    house.wait_answers(2, "web", 5);
+    nothing_is_lost_in_an_update(&house);
+    a_daemon_that_died_takes_up_where_it_was(&mut house, vip);
+
+    house.swarm.ask(0, &["service", "scale", "-d", "web=0"]).ok();
+    house.wait_addresses(1, "tasks.web", 0);
+    let refused = wait_for("nobody answers", SOON, || {
+        let said = house.within(1, "wget -qO- http://web/");
+        if said.code == 0 { Err(said.out) } else { Ok(said.err) }
+    });
+    assert!(refused.contains("refused"), "at once, and not by silence: {refused}");
+}
+
+/// One request after the other from inside while every task is replaced.
+fn nothing_is_lost_in_an_update(house: &House) {
+    let image = house.registry.push_web("web", "2");
+    let ask =
+        "while [ ! -e /stop ]; do wget -qO- http://web/ >>/good 2>>/bad || echo failed >>/bad; done; touch /stopped";
+    house.within(1, &format!("rm -f /good /bad /stop /stopped; ({ask}) </dev/null >/dev/null 2>&1 &")).ok();
+    house.swarm.ask(0, &["service", "update", "--image", &image, "web"]).ok();
+    house.within(1, "touch /stop").ok();
+    wait_for("the client ends", SOON, || {
+        let said = house.within(1, "test -e /stopped");
+        if said.code == 0 { Ok(()) } else { Err(said.err) }
+    });
+    let failed = house.within(1, "cat /bad");
+    assert_eq!(failed.ok(), "", "no request failed");
+    let good = house.within(1, "cut -d' ' -f3 /good | sort | uniq -c");
+    assert!(good.ok().contains(" 1") && good.out.contains(" 2"), "both versions answered: {}", good.out);
+}
+
+fn a_daemon_that_died_takes_up_where_it_was(house: &mut House, vip: &str) {
+    house.swarm.hosts[2].kill();
+    house.swarm.hosts[2].up();
+    house.swarm.wait_ready(3);
+    assert_eq!(house.wait_addresses(2, "web", 1), BTreeSet::from([vip.to_owned()]));
+    house.wait_answers(2, "web", 5);
+}
+
+#[test]
+fn a_network_leaves_nothing_behind() {
+    let house = House::new(Client::Shoal);
+    let swarm = &house.swarm;
+    let seen = swarm.ask(1, &["ps", "-q"]);
+    assert_eq!(seen.ok().lines().count(), 1);
+    assert!(links(swarm, 1).contains("sx"), "a tunnel leads to the others");
+    for client in [Client::Docker, Client::Shoal] {
+        let refused = swarm.hosts[0].client(client, &["network", "rm", "net"]).refused();
+        assert!(refused.contains("network net is in use by service cli"), "{client:?} {refused}");
+        let create = ["network", "create", "--driver", "overlay", "--subnet", "10.7.0.128/25", "other"];
+        let refused = swarm.hosts[0].client(client, &create).refused();
+        assert!(refused.contains("Pool overlaps") && refused.contains("net"), "{client:?} {refused}");
+        let create = ["service", "create", "-d", "--network", "nowhere", "busybox"];
+        let refused = swarm.hosts[0].client(client, &create).refused();
+        assert!(refused.contains("network nowhere not found"), "{client:?} {refused}");
+    }
+    swarm.ask(0, &["service", "rm", "cli"]).ok();
+    swarm.ask(0, &["network", "rm", "net"]).ok();
+    let list = swarm.ask(0, &["network", "ls", "--format", "{{.Name}}"]);
+    assert!(!list.ok().lines().any(|name| name == "net"), "{}", list.out);
+    for host in 0..3 {
+        wait_for("nothing of the network is left", SOON, || {
+            let links = links(swarm, host);
+            let own: Vec<&str> = links.lines().filter(|line| line.contains("vxlan") || line.contains(" sv")).collect();
+            // The routing mesh's tunnel stays.
+            if own.len() <= 1 { Ok(()) } else { Err(format!("{own:?}")) }
+        });
+    }
+}
+
+fn links(swarm: &Swarm, host: usize) -> String {
+    run(swarm.hosts[host].command("ip").args(["-o", "-d", "link"]), SOON).ok().to_owned()
+}
+
+#[test]
+fn a_stack_works_by_the_stock_client() {
+    let swarm = Swarm::new(Client::Docker, 1, 1);
+    let registry = swarm.start_registry();
+    let (web, shell) = (registry.push_web("web", "1"), registry.push_shell("shell", "1"));
+    let file = swarm.folder().join("stack.yml");
+    let text = format!(
+        "version: '3.8'\nservices:\n  web:\n    image: {web}\n    ports: ['8088:80']\n    networks: [front, back]\n    deploy: \
+         {{replicas: 2}}\n  api:\n    image: {web}\n    networks: [back]\n    deploy: {{replicas: 2, endpoint_mode: dnsrr}}\n  \
+         database:\n    image: {shell}\n    command: sleep 100000\n    stop_grace_period: 1s\n    networks: {{back: {{aliases: \
+         [db]}}}}\nnetworks:\n  front:\n  back: {{internal: true}}\n"
+    );
+    drop(std::fs::write(&file, text));
+    let file = file.display().to_string();
+    swarm.ask(0, &["stack", "deploy", "-c", &file, "app"]).ok();
+    for (service, count) in [("app_web", 2), ("app_api", 2), ("app_database", 1)] {
+        swarm.wait_running(0, service, count, &[]);
+    }
+    let tasks = swarm.ask(0, &["stack", "ps", "app", "--format", "{{.Name}}"]);
+    assert_eq!(tasks.ok().lines().count(), 5, "{}", tasks.out);
+    swarm.wait_answers(0, 8088, 2);
+    swarm.wait_answers(1, 8088, 2);
+    let label = "label=com.docker.swarm.service.name=app_database";
+    let (host, container) = wait_for("the database runs", SOON, || {
+        let find = |host| swarm.ask(host, &["ps", "-q", "--filter", label]).out.lines().next().map(str::to_owned);
+        (0..2).find_map(|host| Some((host, find(host)?))).ok_or_else(String::new)
+    });
+    let within = |script: &str| swarm.ask(host, &["exec", &container, "sh", "-c", script]);
+    for name in ["web", "api"] {
+        wait_for(&format!("{name} answers inside"), SOON, || {
+            let said = within(&format!("wget -qO- http://{name}/"));
+            if said.code == 0 { Ok(()) } else { Err(said.err) }
+        });
+    }
+    assert!(within("nslookup db 127.0.0.11").ok().contains("db"));
+    assert!(!within("ip addr").ok().contains("172.17."), "an internal network has no way out");
+    swarm.ask(0, &["stack", "rm", "app"]).ok();
+    wait_for("nothing of the stack is left", SOON, || {
+        let containers: usize = (0..2).map(|host| swarm.ask(host, &["ps", "-aq"]).out.lines().count()).sum();
+        let networks = swarm.ask(0, &["network", "ls", "-q", "--filter", "label=com.docker.stack.namespace=app"]);
+        if containers == 0 && networks.out.is_empty() { Ok(()) } else { Err(format!("{containers} {}", networks.out)) }
+    });
+}

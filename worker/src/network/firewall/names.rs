@@ -1,0 +1,144 @@
+//! The table of a container's namespace by which names work: virtual addresses lead to tasks, port 53 to the resolver.
+//!
+//! A connection to a virtual address is translated where it begins, in the namespace of its client, so that packets go
+//! straight to the task and bear the client's address. An address that nobody answers for is refused at once.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use shoal_proto::model::{Cidr, PortProtocol};
+
+use super::statement::ElementValue;
+use super::{Action, ChainHook, Change, Element, ElementBatch, Family, Hook, Key, Match, Rule, SetKind, Transaction};
+
+/// All that the table of one namespace should do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::network) struct NameRules {
+    /// Where the resolver listens.
+    pub(in crate::network) resolver: Option<ResolverPorts>,
+    /// Virtual address -> who answers for it. None: connections are refused.
+    pub(in crate::network) vips: BTreeMap<Ipv4Addr, Vec<Ipv4Addr>>,
+}
+
+/// Ports of 127.0.0.11 in the namespace that nobody else had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::network) struct ResolverPorts {
+    pub(in crate::network) udp: u16,
+    pub(in crate::network) tcp: u16,
+}
+
+impl ResolverPorts {
+    /// The address that containers are told.
+    pub(in crate::network) const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+}
+
+/// The namespace is the container's own, so the name needs no tag.
+const TABLE: &str = "shoal-names";
+const VIPS: &str = "vips";
+const REFUSED: &str = "refused";
+const DNS: u16 = 53;
+
+impl NameRules {
+    /// Builds the table, whatever is there now under its name.
+    pub(in crate::network) fn whole(&self) -> Transaction {
+        let mut changes = vec![Change::Table, Change::TableRemoved, Change::Table];
+        changes.extend(frame());
+        changes.extend(NameRules::default().changes(self));
+        transaction(changes)
+    }
+
+    /// What leads from the table of `self` to the table of `newer`.
+    pub(in crate::network) fn difference(&self, newer: &NameRules) -> Transaction {
+        transaction(self.changes(newer))
+    }
+
+    fn changes(&self, newer: &NameRules) -> Vec<Change> {
+        let mut changes = Vec::new();
+        if self.resolver != newer.resolver {
+            changes.push(Change::ChainEmptied { name: "resolving".to_owned() });
+            changes.extend(newer.resolver.iter().flat_map(resolver_rules));
+        }
+        let mut batch = ElementBatch::default();
+        let mut chains_removed = Vec::new();
+        for (vip, tasks) in &self.vips {
+            match newer.vips.get(vip) {
+                Some(now) if now.is_empty() == tasks.is_empty() => {}
+                _ if tasks.is_empty() => batch.removed(REFUSED, Element::new(Key::Address(*vip))),
+                _ => {
+                    batch.removed(VIPS, element(*vip));
+                    chains_removed.push(Change::ChainRemoved { name: chain_name(*vip) });
+                }
+            }
+        }
+        for (vip, tasks) in &newer.vips {
+            let before = self.vips.get(vip);
+            if before == Some(tasks) {
+                continue;
+            }
+            if tasks.is_empty() {
+                batch.added(REFUSED, Element::new(Key::Address(*vip)));
+                continue;
+            }
+            if before.is_some_and(|tasks| !tasks.is_empty()) {
+                changes.push(Change::ChainEmptied { name: chain_name(*vip) });
+            } else {
+                changes.push(Change::Chain { name: chain_name(*vip), hook: None });
+                batch.added(VIPS, element(*vip));
+            }
+            changes.push(rule(&chain_name(*vip), Vec::new(), Action::BalanceAddresses(tasks.clone())));
+        }
+        // Chains stand before elements name them, and go after no element names them.
+        changes.extend(batch.changes());
+        changes.extend(chains_removed);
+        changes
+    }
+}
+
+fn frame() -> Vec<Change> {
+    let base = |name: &str, hook: Hook, priority: i32, translates: bool| Change::Chain {
+        name: name.to_owned(),
+        hook: Some(ChainHook { hook, priority, translates }),
+    };
+    vec![
+        Change::Set { name: VIPS, kind: SetKind::AddressChains },
+        Change::Set { name: REFUSED, kind: SetKind::Addresses },
+        base("refusing", Hook::Output, -150, false),
+        Change::Chain { name: "resolving".to_owned(), hook: None },
+        base("opening", Hook::Output, -100, true),
+        rule("refusing", vec![Match::Ipv4, Match::DestinationAmong(REFUSED), tcp()], Action::Reset),
+        rule("refusing", vec![Match::Ipv4, Match::DestinationAmong(REFUSED)], Action::Unreachable),
+        rule("opening", vec![Match::Ipv4, to_resolver()], Action::Jump("resolving".to_owned())),
+        rule("opening", vec![Match::Ipv4], Action::GotoChainOfAddress(VIPS)),
+    ]
+}
+
+fn resolver_rules(ports: &ResolverPorts) -> [Change; 2] {
+    [(PortProtocol::Udp, ports.udp), (PortProtocol::Tcp, ports.tcp)].map(|(protocol, port)| {
+        let matches = vec![Match::Transport(protocol), Match::DestinationPort(DNS)];
+        rule("resolving", matches, Action::Translate(ResolverPorts::ADDRESS, port))
+    })
+}
+
+fn tcp() -> Match {
+    Match::Transport(PortProtocol::Tcp)
+}
+
+fn to_resolver() -> Match {
+    Match::DestinationIn(Cidr { address: IpAddr::V4(ResolverPorts::ADDRESS), prefix: 32 })
+}
+
+fn rule(chain: &str, matches: Vec<Match>, action: Action) -> Change {
+    Change::Rule(Rule { chain: chain.to_owned(), matches, action })
+}
+
+fn element(vip: Ipv4Addr) -> Element {
+    Element::new(Key::Address(vip)).with(ElementValue::Chain(chain_name(vip)))
+}
+
+fn chain_name(vip: Ipv4Addr) -> String {
+    format!("to_{}", vip.to_string().replace('.', "_"))
+}
+
+fn transaction(changes: Vec<Change>) -> Transaction {
+    Transaction { family: Family::Inet, table: TABLE.to_owned(), changes }
+}
