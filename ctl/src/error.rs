@@ -153,12 +153,12 @@ impl Error {
                 "see why with `shoal service ps --no-trunc {service}`, then `shoal service update` with a mended spec, or `shoal service rollback {service}`"
             ),
             Self::NotConverged { service, .. } => format!(
-                "it keeps trying in the background: `shoal service ps --no-trunc {service}` shows its tasks, `shoal service logs {service}` what they wrote"
+                "it keeps trying in the background: `shoal service ps --no-trunc {service}` shows its tasks, `shoal logs CONTAINER` on a task's host what it wrote"
             ),
             Self::RolledBack { service, .. } => format!(
                 "it runs as before the update: `shoal service ps --no-trunc {service}` shows why the new tasks failed"
             ),
-            Self::NoUnlockKey => "`shoal swarm update --autolock` locks managers and makes a key".into(),
+            Self::NoUnlockKey => "managers are not locked: they start without a key".into(),
             Self::NotFound { kind, .. } => return listing_of(kind).map(|list| format!("`{list}` shows what there is")),
             Self::Flag(error) => return error.hint(),
             _ => return None,
@@ -213,7 +213,10 @@ fn api_hint(action: &str, status: u16, message: &str) -> Option<String> {
             "name conflicts with an existing object",
             "choose another --name, or change the one there with `shoal service update`",
         ),
-        ("does not have a previous spec", "there is nothing to roll back to: it was never updated"),
+        (
+            "does not have a previous spec",
+            "there is nothing to roll back to: `shoal service update` with the spec that you want",
+        ),
         ("invalid join token", "`shoal swarm join-token worker` (or manager) on a manager prints the right one"),
         ("You are attempting to leave the swarm", "add --force if this is meant"),
     ];
@@ -221,6 +224,10 @@ fn api_hint(action: &str, status: u16, message: &str) -> Option<String> {
         return Some((*hint).to_owned());
     }
     if status == 404 {
+        // What a registry does not have, no list here shows.
+        if action.contains("pull") {
+            return image_hint(message);
+        }
         let kind =
             ["service", "node", "task", "network", "image", "container"].into_iter().find(|kind| action.contains(kind));
         return kind.and_then(listing_of).map(|list| format!("`{list}` shows what there is"));

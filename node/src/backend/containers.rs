@@ -23,17 +23,27 @@ impl ContainerBackend for Daemon {
         let now = crate::swarm::now();
         let mut views = self.worker.containers().list();
         views.sort_by_key(|view| std::cmp::Reverse(view.record.created_at));
-        let shown_anyway = query.all || query.limit.is_some() || query.filters.contains("status");
-        views.retain(|view| (shown_anyway || view.life.is_running()) && matches(view, &query.filters));
+        // As docker: who asks for a state or a neighbour in time wants those that ended, too.
+        let asks_for_ended = ["status", "exited", "before", "since"].iter().any(|key| query.filters.contains(key));
+        let shown_anyway = query.all || query.limit.is_some() || asks_for_ended;
+        let (before, since) = (self.made(&query.filters, "before")?, self.made(&query.filters, "since")?);
+        views.retain(|view| {
+            let made = view.record.created_at;
+            (shown_anyway || view.life.is_running())
+                && before.is_none_or(|before| made < before)
+                && since.is_none_or(|since| made > since)
+                && matches(view, &query.filters)
+                && query.filters.matches_exact("health", docker::health_status(&self.health(view)))
+        });
         let limit = query.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        Ok(views.iter().take(limit).map(|view| container_summary(view, now)).collect())
+        Ok(views.iter().take(limit).map(|view| container_summary(view, &self.health(view), now)).collect())
     }
 
     async fn inspect_container(&self, id: &str, _size: bool) -> Result<ContainerInspect, ApiError> {
         let containers = self.worker.containers();
         let view = containers.inspect(id).map_err(container_error)?;
         let execs = containers.execs_of(&view.record.id);
-        Ok(container_inspect(&view, execs))
+        Ok(container_inspect(&view, execs, self.health(&view)))
     }
 
     async fn container_logs(&self, id: &str, query: LogsQuery) -> Result<LogFeed, ApiError> {
@@ -121,6 +131,17 @@ impl ContainerBackend for Daemon {
 }
 
 impl Daemon {
+    /// What its checks say; of one that has just been removed, nothing.
+    fn health(&self, view: &ContainerView) -> container::Health {
+        self.worker.containers().health(&view.record.id).unwrap_or_default()
+    }
+
+    /// When the container that a filter names was made.
+    fn made(&self, filters: &Filters, key: &str) -> Result<Option<Timestamp>, ApiError> {
+        let Some(named) = filters.values(key).next() else { return Ok(None) };
+        Ok(Some(self.worker.containers().inspect(named).map_err(container_error)?.record.created_at))
+    }
+
     pub(super) async fn local_volumes(&self, filters: &Filters) -> Result<VolumeListResponse, ApiError> {
         let volumes = self.worker.volumes().list().map_err(|error| container_error(error.into()))?;
         let shown = volumes.into_iter().map(|volume| Volume {
@@ -156,6 +177,22 @@ fn matches(view: &ContainerView, filters: &Filters) -> bool {
         && filters.matches("ancestor", image)
         && filters.matches("is-task", |wanted| matches!(wanted, "true" | "1"))
         && filters.matches("network", |wanted| wanted == record.network.mode)
+        && filters.matches("exited", |wanted| ended_with(view).is_some_and(|code| wanted.parse() == Ok(code)))
+        && filters.matches("volume", |wanted| {
+            let is_it = |mount: &container::MountPoint| mount.name.as_deref() == Some(wanted) || mount.target == wanted;
+            record.mounts.iter().any(is_it)
+        })
+        && filters.matches("publish", |wanted| {
+            let number = wanted.split('/').next().unwrap_or_default();
+            record.network.ports.iter().any(|port| number.parse() == Ok(port.published_port))
+        })
+}
+
+fn ended_with(view: &ContainerView) -> Option<i32> {
+    match &view.life {
+        container::ContainerLife::Exited(end) => Some(end.code),
+        _ => None,
+    }
 }
 
 fn log_record(record: container::LogRecord) -> LogRecord {

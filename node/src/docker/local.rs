@@ -1,11 +1,12 @@
 //! Containers of this host.
 
 use shoal_api::types::{
-    self, ContainerInspect, ContainerNetworkSettings, ContainerState, ContainerSummary, Empty, EndpointSettings,
-    HostConfig, LogConfig, MountPoint, PortBinding, PortSummary, SummaryHostConfig, SummaryNetworkSettings,
+    self, ContainerHealth, ContainerInspect, ContainerNetworkSettings, ContainerState, ContainerSummary, Empty,
+    EndpointSettings, HealthLogEntry, HostConfig, LogConfig, MountPoint, PortBinding, PortSummary, SummaryHostConfig,
+    SummaryNetworkSettings,
 };
 use shoal_proto::model::{PortProtocol, Timestamp};
-use shoal_worker::container::{ContainerLife, ContainerRecord, ContainerView};
+use shoal_worker::container::{ContainerLife, ContainerRecord, ContainerView, Health, HealthResult, HealthStatus};
 
 use super::word::timestamp;
 
@@ -22,7 +23,7 @@ pub fn container_status(life: &ContainerLife) -> &'static str {
 
 /// A container as `ps` shows it at the time `now`.
 #[must_use]
-pub fn container_summary(view: &ContainerView, now: Timestamp) -> ContainerSummary {
+pub fn container_summary(view: &ContainerView, health: &Health, now: Timestamp) -> ContainerSummary {
     let record = &view.record;
     ContainerSummary {
         id: record.id.clone(),
@@ -44,7 +45,7 @@ pub fn container_summary(view: &ContainerView, now: Timestamp) -> ContainerSumma
             .collect(),
         labels: record.config.labels.clone().into_iter().collect(),
         state: container_status(&view.life).to_owned(),
-        status: status_text(&view.life, now),
+        status: format!("{}{}", status_text(&view.life, now), health_text(&view.life, health)),
         host_config: SummaryHostConfig { network_mode: record.network.mode.clone() },
         network_settings: SummaryNetworkSettings { networks: networks(record) },
         mounts: mounts(record),
@@ -54,7 +55,7 @@ pub fn container_summary(view: &ContainerView, now: Timestamp) -> ContainerSumma
 
 /// A container as `inspect` shows it.
 #[must_use]
-pub fn container_inspect(view: &ContainerView, execs: Vec<String>) -> ContainerInspect {
+pub fn container_inspect(view: &ContainerView, execs: Vec<String>, health: Health) -> ContainerInspect {
     let record = &view.record;
     let mut command = record.command.iter().cloned();
     let addresses = &record.network.addresses;
@@ -63,7 +64,7 @@ pub fn container_inspect(view: &ContainerView, execs: Vec<String>) -> ContainerI
         created: timestamp(record.created_at),
         path: command.next().unwrap_or_default(),
         args: command.collect(),
-        state: state(&view.life),
+        state: ContainerState { health: shown_health(health), ..state(&view.life) },
         image: record.image_id.clone(),
         log_path: record.log.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
         name: format!("/{}", record.name),
@@ -92,6 +93,42 @@ pub fn container_inspect(view: &ContainerView, execs: Vec<String>) -> ContainerI
         },
         ..ContainerInspect::default()
     }
+}
+
+/// Docker's word for what checks say.
+#[must_use]
+pub fn health_status(health: &Health) -> &'static str {
+    match health.status {
+        HealthStatus::None => "none",
+        HealthStatus::Starting => "starting",
+        HealthStatus::Healthy => "healthy",
+        HealthStatus::Unhealthy => "unhealthy",
+    }
+}
+
+/// What stands behind the state of a container that has checks and runs.
+fn health_text(life: &ContainerLife, health: &Health) -> &'static str {
+    match health.status {
+        HealthStatus::Starting if life.is_running() => " (health: starting)",
+        HealthStatus::Healthy if life.is_running() => " (healthy)",
+        HealthStatus::Unhealthy if life.is_running() => " (unhealthy)",
+        _ => "",
+    }
+}
+
+fn shown_health(health: Health) -> Option<ContainerHealth> {
+    if health.status == HealthStatus::None {
+        return None;
+    }
+    let status = health_status(&health).to_owned();
+    let entry = |result: HealthResult| HealthLogEntry {
+        start: timestamp(result.start),
+        end: timestamp(result.end),
+        exit_code: i64::from(result.exit_code),
+        output: result.output,
+    };
+    let log = health.log.into_iter().map(entry).collect();
+    Some(ContainerHealth { status, failing_streak: i64::from(health.failing_streak), log })
 }
 
 fn state(life: &ContainerLife) -> ContainerState {

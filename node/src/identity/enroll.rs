@@ -36,7 +36,7 @@ pub enum EnrollError {
     Refused(String),
     /// The manager could not be reached, or broke off.
     #[error(
-        "could not reach the manager at {address}: check that the address is right, that shoald runs there and that TCP port 2377 is open"
+        "could not reach the manager at {address}: check that the address is right, that shoald runs there and that this TCP port is open"
     )]
     Unreachable {
         /// Where.
@@ -47,7 +47,7 @@ pub enum EnrollError {
     },
     /// It took too long.
     #[error(
-        "timed out: the manager at {0} did not answer; check that the address is right and that TCP port 2377 is open"
+        "timed out: the manager at {0} did not answer; check that the address is right and that this TCP port is open"
     )]
     TimedOut(String),
 }

@@ -11,7 +11,7 @@ use crate::identity::{EnrollError, FilesError, TlsError};
 #[derive(Debug, thiserror::Error)]
 pub enum SwarmError {
     /// This node is in a swarm.
-    #[error("This node is already part of a swarm: leave it (swarm leave) before it joins another one")]
+    #[error("This node is already part of a swarm: leave it first (swarm leave) if it should belong to another one")]
     Member,
     /// This node is in no swarm.
     #[error("This node is not part of a swarm")]

@@ -75,6 +75,7 @@ fn a_container_is_as_it_was_asked_for() {
         limits(&house, client);
         exec(&house, client);
         logs(&house, client);
+        health(&house, client);
         endings(&house, client);
     }
 }
@@ -171,6 +172,24 @@ fn logs(house: &House, client: Client) {
     });
 }
 
+fn health(house: &House, client: Client) {
+    let check = ["--health-cmd", "test -e /tmp", "--health-interval", "200ms", "--stop-grace-period", "1s"];
+    house.create(client, "well", &check, &["sleep", "1000"]);
+    let container = house.container(client, "well");
+    wait_for("its health is shown", SOON, || {
+        let list =
+            house.ask(client, &["ps", "--no-trunc", "--filter", "health=healthy", "--format", "{{.ID}} {{.Status}}"]);
+        if list.out.contains(&container) && list.out.contains("(healthy)") { Ok(()) } else { Err(list.out) }
+    });
+    let state = house.ask(client, &["inspect", "--format", "{{.State.Health.Status}}", &container]);
+    assert_eq!(state.ok(), "healthy");
+    let others = house.ask(client, &["ps", "-aq", "--no-trunc", "--filter", "health=unhealthy"]);
+    assert!(!others.ok().contains(&container), "{client:?} {}", others.out);
+    let unknown = house.ask(client, &["ps", "--filter", "status=bogus"]).refused();
+    assert!(unknown.contains("status=bogus") && unknown.contains("running"), "{client:?} {unknown}");
+    house.remove(client, &["well"]);
+}
+
 fn endings(house: &House, client: Client) {
     let once = ["--restart-condition", "none"];
     house.create(client, "fine", &once, &["true"]);
@@ -178,6 +197,8 @@ fn endings(house: &House, client: Client) {
     house.create(client, "seven", &once, &["sh", "-c", "exit 7"]);
     let seven = house.ending(client, "seven");
     assert!(seven.starts_with("Failed") && seven.contains("task: non-zero exit (7)"), "{client:?} {seven}");
+    let ended = house.ask(client, &["ps", "-q", "--filter", "exited=7"]);
+    assert!(!ended.ok().is_empty(), "{client:?}");
     // From outside: within its namespace the first process can't be killed.
     house.create(client, "killed", &once, &["sleep", "1000"]);
     let container = house.container(client, "killed");

@@ -184,7 +184,10 @@ fn update_service(
 
 fn roll_back(service: &mut Service, draft: &Draft) -> Result<(), ControlError> {
     let (Some(spec), Some(version)) = (service.previous_spec.take(), service.previous_spec_version) else {
-        let text = format!("service {} does not have a previous spec: it was not updated yet", service.spec.name);
+        let text = format!(
+            "service {} does not have a previous spec: it was not updated, or was rolled back since",
+            service.spec.name
+        );
         return Err(ControlError::new(ControlErrorKind::FailedPrecondition, text));
     };
     // The ports of the previous spec may be another service's by now.

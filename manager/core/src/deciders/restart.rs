@@ -72,6 +72,12 @@ impl SlotView<'_> {
             if !is_live(task) || done || !(task.status.state.is_terminal() || homeless) {
                 continue;
             }
+            // One that ended while it was got ready goes when it would have begun: what follows it waits no shorter.
+            let due = self.due(place);
+            if task.desired == TaskState::Ready && !homeless && now < due {
+                plan.wake_at(due);
+                continue;
+            }
             plan.push(Step::Desire { task: task.id, state: TaskState::Shutdown });
             let succeeded = self.tasks[place + 1..].iter().any(|newer| is_live(newer));
             // A global service leaves nodes that it may not stay on.
@@ -99,12 +105,7 @@ impl SlotView<'_> {
                 continue;
             }
             let before = &self.tasks[..place];
-            let delay = before.last().map_or(Duration::ZERO, |before| {
-                // An update does not wait: what ran before was another thing.
-                let updated = !same_spec(&before.spec, &task.spec) && is_current(self.tables, self.service, task);
-                if updated { Duration::ZERO } else { self.delay(before) }
-            });
-            let due = task.meta.created_at + delay;
+            let due = self.due(place);
             let given_up = task.meta.created_at + STOP_WAIT_MAX;
             let free = before.iter().all(|other| is_live(other) || is_stopped(self.tables, other));
             if now < due {
@@ -115,6 +116,17 @@ impl SlotView<'_> {
                 plan.wake_at(given_up);
             }
         }
+    }
+
+    /// When the task at this place may begin.
+    fn due(&self, place: usize) -> Timestamp {
+        let task = self.tasks[place];
+        let delay = self.tasks[..place].last().map_or(Duration::ZERO, |before| {
+            // An update does not wait: what ran before was another thing.
+            let updated = !same_spec(&before.spec, &task.spec) && is_current(self.tables, self.service, task);
+            if updated { Duration::ZERO } else { self.delay(before) }
+        });
+        task.meta.created_at + delay
     }
 
     /// From the end of `ended` to its successor's start: none when its node was taken from it.

@@ -28,7 +28,8 @@ impl ControlPlane {
 
     fn make_swarm(&mut self, swarm: NewSwarm) -> Result<(), ControlError> {
         if self.tables.cluster().is_some() || self.replica.next_index() > 1 {
-            let text = "This node is already part of a swarm: leave it (swarm leave) before it joins another one";
+            let text =
+                "This node is already part of a swarm: leave it first (swarm leave) if it should belong to another one";
             return Err(ControlError::new(ControlErrorKind::FailedPrecondition, text));
         }
         crate::admit::check_cluster(&swarm.spec)?;

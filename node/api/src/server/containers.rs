@@ -8,6 +8,7 @@ use super::logs;
 use super::params::Params;
 use super::serve::App;
 use super::version::ApiVersion;
+use crate::ApiError;
 use crate::query::ContainerListQuery;
 
 pub(super) async fn list(State(app): State<App>, params: Params) -> Answer {
@@ -19,6 +20,12 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Answer {
         size: params.flag("size"),
         filters: params.filters(FILTERS)?,
     };
+    if let Some(unknown) = query.filters.values("status").find(|status| !STATUSES.contains(status)) {
+        let known = STATUSES.join(", ");
+        return Err(ApiError::invalid_parameter(format!(
+            "invalid filter 'status={unknown}': one of {known} is expected"
+        )));
+    }
     answer::json(&app.backend.list_containers(query).await?)
 }
 
@@ -37,20 +44,10 @@ pub(super) async fn logs(
     Ok(logs::stream(feed, form, version, &app.shutdown))
 }
 
+/// All that a container can be.
+const STATUSES: &[&str] = &["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+
 const FILTERS: &[&str] = &[
-    "ancestor",
-    "before",
-    "exited",
-    "expose",
-    "health",
-    "id",
-    "is-task",
-    "isolation",
-    "label",
-    "name",
-    "network",
-    "publish",
-    "since",
-    "status",
-    "volume",
+    "ancestor", "before", "exited", "health", "id", "is-task", "label", "name", "network", "publish", "since",
+    "status", "volume",
 ];
