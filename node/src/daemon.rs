@@ -127,6 +127,7 @@ async fn serve(settings: Arc<Settings>, matches: &ArgMatches, level: &LogLevel) 
     if tokio::time::timeout(DRAIN_TIMEOUT, drain).await.is_err() {
         tracing::warn!("not everything ended in time");
     }
+    addresses(&settings).iter().for_each(shoal_api::ListenAddress::forget);
     Ok(())
 }
 

@@ -15,7 +15,7 @@ mod task_spec;
 mod word;
 
 pub use cluster::{cluster_info, cluster_spec, join_tokens};
-pub use local::{container_inspect, container_status, container_summary, health_status};
+pub use local::{container_inspect, container_status, container_summary, health_status, is_on_network};
 pub use network::{network_resource, network_spec};
 pub use node::{availability, node, node_spec};
 pub use service::{service, service_spec};

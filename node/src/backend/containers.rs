@@ -176,7 +176,7 @@ fn matches(view: &ContainerView, filters: &Filters) -> bool {
         && filters.matches_exact("status", docker::container_status(&view.life))
         && filters.matches("ancestor", image)
         && filters.matches("is-task", |wanted| matches!(wanted, "true" | "1"))
-        && filters.matches("network", |wanted| wanted == record.network.mode)
+        && filters.matches("network", |wanted| docker::is_on_network(record, wanted))
         && filters.matches("exited", |wanted| ended_with(view).is_some_and(|code| wanted.parse() == Ok(code)))
         && filters.matches("volume", |wanted| {
             let is_it = |mount: &container::MountPoint| mount.name.as_deref() == Some(wanted) || mount.target == wanted;

@@ -6,7 +6,9 @@ use shoal_api::types::{
     SummaryNetworkSettings,
 };
 use shoal_proto::model::{PortProtocol, Timestamp};
-use shoal_worker::container::{ContainerLife, ContainerRecord, ContainerView, Health, HealthResult, HealthStatus};
+use shoal_worker::container::{
+    ContainerInterface, ContainerLife, ContainerRecord, ContainerView, Health, HealthResult, HealthStatus,
+};
 
 use super::word::timestamp;
 
@@ -58,7 +60,6 @@ pub fn container_summary(view: &ContainerView, health: &Health, now: Timestamp) 
 pub fn container_inspect(view: &ContainerView, execs: Vec<String>, health: Health) -> ContainerInspect {
     let record = &view.record;
     let mut command = record.command.iter().cloned();
-    let addresses = &record.network.addresses;
     ContainerInspect {
         id: record.id.clone(),
         created: timestamp(record.created_at),
@@ -77,7 +78,7 @@ pub fn container_inspect(view: &ContainerView, execs: Vec<String>, health: Healt
         network_settings: ContainerNetworkSettings {
             sandbox_id: record.id.clone(),
             sandbox_key: record.network.namespace.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-            ip_address: addresses.first().map(ToString::to_string).unwrap_or_default(),
+            ip_address: networks(record).into_values().next().unwrap_or_default().ip_address,
             ports: record
                 .network
                 .ports
@@ -210,13 +211,27 @@ fn mounts(record: &ContainerRecord) -> Vec<MountPoint> {
     record.mounts.iter().map(shown).collect()
 }
 
+/// By name. The bridge is a container's network only where it has no other; beside others it is but the way out.
 fn networks(record: &ContainerRecord) -> std::collections::BTreeMap<String, EndpointSettings> {
-    let name = match record.network.mode.as_str() {
-        "default" => "bridge",
-        other => other,
+    let all = &record.network.interfaces;
+    if all.is_empty() {
+        return [(record.network.mode.clone(), EndpointSettings::default())].into();
+    }
+    let is_bridge = |interface: &&ContainerInterface| interface.network == "bridge";
+    let shown = all.iter().filter(|interface| all.len() == 1 || !is_bridge(interface));
+    let settings = |interface: &ContainerInterface| EndpointSettings {
+        network_id: interface.network.clone(),
+        ip_address: interface.address.address.to_string(),
+        ip_prefix_len: interface.address.prefix,
+        ..EndpointSettings::default()
     };
-    let address = record.network.addresses.first().map(ToString::to_string).unwrap_or_default();
-    [(name.to_owned(), EndpointSettings { ip_address: address, ..EndpointSettings::default() })].into()
+    shown.map(|interface| (interface.name.clone(), settings(interface))).collect()
+}
+
+/// Whether a container is on the network of that name or id.
+#[must_use]
+pub fn is_on_network(record: &ContainerRecord, network: &str) -> bool {
+    networks(record).iter().any(|(name, settings)| name == network || settings.network_id == network)
 }
 
 fn protocol(protocol: PortProtocol) -> &'static str {

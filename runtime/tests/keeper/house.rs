@@ -96,7 +96,7 @@ impl House {
                 return status;
             }
             match self.events.next_timeout(deadline.saturating_duration_since(Instant::now())).unwrap() {
-                Some(Event::Exited { id: ended, status }) if ended == *id => return status,
+                // It may tell of an earlier container of that name: the list says what this one does.
                 Some(_) => {}
                 None => panic!("{id} did not end within {PATIENCE:?}; its log: {:?}", self.said(id)),
             }

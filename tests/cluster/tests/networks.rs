@@ -84,6 +84,12 @@ fn names_and_addresses_lead_to_tasks_everywhere() {
     assert!(house.within(0, &format!("nslookup {vip} 127.0.0.11")).ok().contains("web.net"));
     assert!(house.within(0, "nslookup nobody 127.0.0.11").code != 0);
 
+    let list = house.swarm.ask(0, &["ps", "-q", "--filter", "network=net", "--filter", "name=cli"]);
+    let networks =
+        "{{range $name, $it := .NetworkSettings.Networks}}{{$name}} {{$it.IPAddress}}/{{$it.IPPrefixLen}}{{end}}";
+    let seen = house.swarm.ask(0, &["inspect", "--format", networks, list.ok()]);
+    assert!(seen.ok().starts_with("net 10.7.0.") && seen.out.trim().ends_with("/24"), "{}", seen.out);
+
     house.swarm.ask(0, &["service", "scale", "-d", "web=5"]).ok();
     house.wait_addresses(2, "tasks.web", 5);
     house.wait_answers(2, "web", 5);

@@ -32,7 +32,8 @@ pub use exec::{ExecInput, ExecOutput, ExecRequest, ExecStreams, ExecView};
 pub use health::{Health, HealthResult, HealthStatus};
 pub use logs::{LogQuery, LogRecord, OutputStream};
 pub use record::{
-    ContainerEnd, ContainerLife, ContainerRecord, ContainerView, LogSettings, MountPoint, NetworkSettings,
+    ContainerEnd, ContainerInterface, ContainerLife, ContainerRecord, ContainerView, LogSettings, MountPoint,
+    NetworkSettings,
 };
 pub use stats::StatsSample;
 pub use store::LocalContainers;

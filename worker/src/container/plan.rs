@@ -127,7 +127,7 @@ pub(super) fn plan(input: PlanInput<'_>) -> Result<ContainerPlan, ContainerError
 
 /// The addresses that a container's own name stands for.
 pub(super) fn addresses(endpoint: Option<&StandingEndpoint>) -> Vec<IpAddr> {
-    endpoint.map(|endpoint| endpoint.addresses.clone()).unwrap_or_default()
+    endpoint.iter().flat_map(|endpoint| &endpoint.interfaces).map(|one| one.address.address).collect()
 }
 
 /// Lower-case hexadecimal digits.
@@ -175,7 +175,7 @@ fn network_settings(task: &Task, endpoint: Option<&StandingEndpoint>) -> Network
     };
     NetworkSettings {
         mode: mode.to_owned(),
-        addresses: addresses(endpoint),
+        interfaces: endpoint.map(|endpoint| endpoint.interfaces.clone()).unwrap_or_default(),
         ports: endpoint.map(|endpoint| endpoint.info.ports.clone()).unwrap_or_default(),
         namespace: endpoint.map(|endpoint| endpoint.namespace.clone()),
     }

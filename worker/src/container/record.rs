@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use shoal_proto::model::{Labels, PortConfig, Resources, TaskExit, TaskId, Timestamp};
+use shoal_proto::model::{Cidr, Labels, PortConfig, Resources, TaskExit, TaskId, Timestamp};
 use shoal_worker_core::ContainerExit;
 
 use super::ContainerError;
@@ -76,15 +75,27 @@ pub struct MountPoint {
 
 /// A container's network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NetworkSettings {
     /// `host`, `none`, or `default` for networks of its own.
     pub mode: String,
-    /// Its addresses, in the order of its interfaces.
-    pub addresses: Vec<IpAddr>,
+    /// Its interfaces, in their order.
+    pub interfaces: Vec<ContainerInterface>,
     /// Ports in host mode, with all numbers chosen.
     pub ports: Vec<PortConfig>,
     /// Its namespace on the host.
     pub namespace: Option<PathBuf>,
+}
+
+/// A container's interface on a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerInterface {
+    /// The network's identity; `bridge` for the host's own.
+    pub network: String,
+    /// The network's name when the interface was made.
+    pub name: String,
+    /// Its address there.
+    pub address: Cidr,
 }
 
 /// Where a container's output goes.

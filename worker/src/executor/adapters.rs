@@ -12,6 +12,7 @@ use shoal_worker_core::{EndpointInfo, EndpointPlan, Failure};
 
 use super::contract::{Endpoints, Images, StandingEndpoint};
 use super::failure::{fatal, temporary};
+use crate::container::ContainerInterface;
 use crate::events::{LocalEvent, LocalEventKind, LocalEvents, now};
 use crate::image::{ImageStore, PullOptions, Reference, RegistryAuth};
 use crate::network::{
@@ -86,6 +87,11 @@ impl SwarmEndpoints {
         Self { networks, node, resolver, names: Arc::default() }
     }
 
+    /// What networks are called.
+    fn names(&self) -> BTreeMap<NetworkId, String> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Has the resolver serve a container, whose endpoint stands.
     async fn serve_names(&self, container: &str, endpoint: &Endpoint) -> Result<(), Failure> {
         let sockets = self.networks.open_resolver(container).await.map_err(|error| failure(&error))?;
@@ -141,7 +147,7 @@ impl Endpoints for SwarmEndpoints {
             Some(VirtualService { network: *network, address: service.vip?, tasks })
         };
         let virtuals = services.names.iter().filter_map(of_vip).collect();
-        let zones = Zones::new(services, &self.names.lock().unwrap_or_else(PoisonError::into_inner));
+        let zones = Zones::new(services, &self.names());
         self.resolver.set_zones(zones);
         self.networks.set_services(published, virtuals).await.map_err(|error| failure(&error))
     }
@@ -166,7 +172,7 @@ impl Endpoints for SwarmEndpoints {
         };
         let endpoint = self.networks.create_endpoint(request).await.map_err(|error| failure(&error))?;
         self.serve_names(container, &endpoint).await?;
-        Ok(standing(endpoint))
+        Ok(standing(endpoint, &self.names()))
     }
 
     async fn remove(&self, container: &str) -> Result<(), Failure> {
@@ -179,7 +185,8 @@ impl Endpoints for SwarmEndpoints {
         for (container, endpoint) in &kept {
             self.serve_names(container, endpoint).await?;
         }
-        Ok(kept.into_iter().map(|(container, endpoint)| (container, standing(endpoint))).collect())
+        let names = self.names();
+        Ok(kept.into_iter().map(|(container, endpoint)| (container, standing(endpoint, &names))).collect())
     }
 
     async fn teardown(&self) -> Result<(), Failure> {
@@ -203,7 +210,8 @@ impl SwarmEndpoints {
     }
 }
 
-fn standing(endpoint: Endpoint) -> StandingEndpoint {
+/// `names` are those of networks, as far as they are known.
+fn standing(endpoint: Endpoint, names: &BTreeMap<NetworkId, String>) -> StandingEndpoint {
     let ports = endpoint.host_ports.iter().map(|port| PortConfig {
         name: String::new(),
         protocol: port.protocol,
@@ -211,12 +219,24 @@ fn standing(endpoint: Endpoint) -> StandingEndpoint {
         published_port: port.published,
         mode: PublishMode::Host,
     });
+    let interfaces = endpoint.addresses.iter().map(|(network, address)| {
+        let (network, name) = match network {
+            AttachmentNetwork::Bridge => (BRIDGE.to_owned(), BRIDGE.to_owned()),
+            AttachmentNetwork::Overlay(id) => {
+                (id.to_string(), names.get(id).cloned().unwrap_or_else(|| id.to_string()))
+            }
+        };
+        ContainerInterface { network, name, address: *address }
+    });
     StandingEndpoint {
         info: EndpointInfo { ports: ports.collect() },
         namespace: endpoint.netns_path,
-        addresses: endpoint.addresses.iter().map(|(_, address)| address.address).collect(),
+        interfaces: interfaces.collect(),
     }
 }
+
+/// What the host's own network for the way out is called.
+const BRIDGE: &str = "bridge";
 
 /// What the request itself asks wrongly stays wrong; a port that is taken or a kernel that refuses may change its mind.
 fn failure(error: &NetworkError) -> Failure {

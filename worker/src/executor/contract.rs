@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use shoal_proto::model::{
 };
 use shoal_worker_core::{AdoptedState, EndpointInfo, EndpointPlan, Failure, Input};
 use tokio::sync::mpsc;
+
+use crate::container::ContainerInterface;
 
 /// Images, brought to this host.
 #[async_trait]
@@ -52,8 +53,8 @@ pub(crate) struct StandingEndpoint {
     pub(crate) info: EndpointInfo,
     /// Its network namespace.
     pub(crate) namespace: PathBuf,
-    /// Its addresses, in the order of the plan.
-    pub(crate) addresses: Vec<IpAddr>,
+    /// Its interfaces, in the order of the plan.
+    pub(crate) interfaces: Vec<ContainerInterface>,
 }
 
 /// Containers of this host.

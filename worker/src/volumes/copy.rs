@@ -9,17 +9,21 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, mknodat, openat, openat2};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
+
+use rustix::io::Errno;
 
 use super::VolumeError;
 use crate::limits::COPY_DEPTH_MAX;
 
 /// Fills `data` with what the image has at `target`; with nothing when it has no folder there.
 pub(super) fn fill(data: &Path, layers: &[PathBuf], target: &str) -> Result<(), VolumeError> {
-    let root = open_image(layers).map_err(|error| VolumeError::file("read the image for", data, error))?;
+    let root = open_image(layers, &data.with_extension("image"))
+        .map_err(|error| VolumeError::file("read the image for", data, error))?;
     let inside = Path::new(target).strip_prefix("/").unwrap_or(Path::new(target));
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
     let opened = openat2(root.as_fd(), inside_or_root(inside), flags, Mode::empty(), ResolveFlags::IN_ROOT);
@@ -35,11 +39,19 @@ fn inside_or_root(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
-/// The image's root, read-only.
-fn open_image(layers: &[PathBuf]) -> io::Result<OwnedFd> {
+/// The image's root, read-only. `aside` is a place for a folder that goes again at once.
+fn open_image(layers: &[PathBuf], aside: &Path) -> io::Result<OwnedFd> {
     if let [only] = layers {
-        return Ok(openat(CWD, only, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
+        return Ok(openat(CWD, only, FOLDER, Mode::empty())?);
     }
+    match open_layers(layers) {
+        // Before Linux 6.5 there is no lowerdir+, only the old call.
+        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => open_layers_aside(layers, aside),
+        outcome => outcome,
+    }
+}
+
+fn open_layers(layers: &[PathBuf]) -> io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     for layer in layers {
         fsconfig_set_string(context.as_fd(), "lowerdir+", layer)?;
@@ -48,6 +60,27 @@ fn open_image(layers: &[PathBuf]) -> io::Result<OwnedFd> {
     fsconfig_create(context.as_fd())?;
     Ok(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_RDONLY)?)
 }
+
+/// Mounted on a folder and let go of there: the mount lives as long as its descriptor. One page holds all options, so the
+/// layers are named by descriptors.
+fn open_layers_aside(layers: &[PathBuf], aside: &Path) -> io::Result<OwnedFd> {
+    let path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let held = layers.iter().map(|layer| openat(CWD, layer, path, Mode::empty()));
+    let held: Vec<OwnedFd> = held.collect::<Result<_, _>>()?;
+    let names: Vec<String> = held.iter().map(|layer| format!("/proc/self/fd/{}", layer.as_raw_fd())).collect();
+    let options = format!("lowerdir={}", names.join(":"));
+    fs::create_dir_all(aside)?;
+    let mounted = mount(Some("overlay"), aside, Some("overlay"), MsFlags::MS_RDONLY, Some(options.as_str()));
+    let opened = mounted.map_err(io::Error::from).and_then(|()| {
+        let opened = openat(CWD, aside, FOLDER, Mode::empty());
+        umount2(aside, MntFlags::MNT_DETACH)?;
+        Ok(opened?)
+    });
+    fs::remove_dir(aside)?;
+    opened
+}
+
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 
 fn copy_folder(source: &Path, target: &Path, depth: usize) -> Result<(), VolumeError> {
     if depth > COPY_DEPTH_MAX {
@@ -95,7 +128,7 @@ fn dress(from: &Path, to: &Path, metadata: &fs::Metadata) -> io::Result<()> {
         if let Some(value) = xattr::get(from, &name)? {
             match xattr::set(to, &name, &value) {
                 // A file system without them keeps the file all the same.
-                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::OPNOTSUPP.raw_os_error()) => {}
+                Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {}
                 outcome => outcome?,
             }
         }
@@ -105,4 +138,28 @@ fn dress(from: &Path, to: &Path, metadata: &fs::Metadata) -> io::Result<()> {
         fs::File::open(to)?.set_times(times)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_read_an_image_show_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let layers = ["upper", "middle", "lower"].map(|name| folder.path().join(name));
+        for (number, layer) in layers.iter().enumerate() {
+            fs::create_dir_all(layer.join("data")).unwrap();
+            fs::write(layer.join("data/shared"), format!("{number}")).unwrap();
+            fs::write(layer.join(format!("data/own{number}")), "").unwrap();
+        }
+        let aside = folder.path().join("aside");
+        for root in [open_layers(&layers), open_layers_aside(&layers, &aside)].into_iter().flatten() {
+            let inside = PathBuf::from(format!("/proc/self/fd/{}/data", root.as_raw_fd()));
+            assert_eq!(fs::read_to_string(inside.join("shared")).unwrap(), "0");
+            assert_eq!(fs::read_dir(&inside).unwrap().count(), 4);
+            assert!(!aside.exists());
+        }
+        open_layers_aside(&layers, &aside).unwrap();
+    }
 }

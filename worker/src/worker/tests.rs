@@ -123,7 +123,7 @@ fn a_container_of_its_own_network_is_checked_and_entered() {
         let id = in_time(leading.until(1, TaskState::Running)).await.container_id.unwrap();
         let containers = worker.handle.containers();
         let view = containers.inspect(&id).unwrap();
-        assert_eq!((view.record.network.mode.as_str(), view.record.network.addresses.len()), ("default", 1));
+        assert_eq!((view.record.network.mode.as_str(), view.record.network.interfaces.len()), ("default", 1));
         assert_eq!(containers.health(&id).unwrap().status, crate::container::HealthStatus::Healthy);
         for tty in [false, true] {
             let args = vec!["/probe".into(), "copy".into()];

@@ -61,6 +61,19 @@ impl ListenAddress {
     }
 }
 
+impl ListenAddress {
+    /// Removes the file of a socket that is served no longer: clients then hear at once that nobody is there.
+    pub fn forget(&self) {
+        let Self::Unix(path) = self else { return };
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "failed to remove the socket");
+            }
+            _ => {}
+        }
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = ListenError;
 

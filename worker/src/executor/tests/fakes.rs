@@ -112,7 +112,7 @@ impl Endpoints for FakeEndpoints {
     }
     async fn create(&self, container: &str, _: &EndpointPlan) -> Result<StandingEndpoint, Failure> {
         let namespace = PathBuf::from("/run/netns").join(container);
-        Ok(StandingEndpoint { info: EndpointInfo::default(), namespace, addresses: Vec::new() })
+        Ok(StandingEndpoint { info: EndpointInfo::default(), namespace, interfaces: Vec::new() })
     }
     async fn remove(&self, _: &str) -> Result<(), Failure> {
         Ok(())
