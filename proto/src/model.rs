@@ -16,7 +16,7 @@ mod service;
 mod task;
 
 pub use assignment::{
-    AssignmentDiff, AssignmentSet, NetworkAssignment, NetworkService, NetworkTask, PeerEndpoints, Revision,
+    AssignmentDiff, AssignmentSet, Drained, NetworkAssignment, NetworkService, NetworkTask, PeerEndpoints, Revision,
     ServiceBackend, ServiceEndpoints, ServiceSet, TaskAssignment, TaskReport,
 };
 pub use cluster::{CaConfig, Cluster, ClusterSpec, JoinTokens, RaftConfig, RootCa, Sensitive, TokenRotation};

@@ -16,6 +16,7 @@ mod executor;
 pub mod image;
 mod limits;
 pub mod network;
+mod probe;
 mod resolver;
 mod session;
 mod state;

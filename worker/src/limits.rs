@@ -62,3 +62,13 @@ pub(crate) const COPY_DEPTH_MAX: usize = 256;
 pub(crate) const HEALTH_RESULTS_KEPT: usize = 5;
 /// Output kept of each stream of a health check: Docker's number.
 pub(crate) const HEALTH_OUTPUT_BYTES_MAX: u64 = 4096;
+/// Between two probes of a host: with [`PROBES_MISSED`] a host that is cut off is avoided within half a second.
+pub(crate) const PROBE_PERIOD: Duration = Duration::from_millis(100);
+/// Probes that may go unanswered: two lost frames and a pause of the host's processor are borne.
+pub(crate) const PROBES_MISSED: u64 = 3;
+/// A beat that comes later than this after the one before counts against nobody: this host was held up itself.
+pub(crate) const PROBE_LATENESS_MAX: Duration = Duration::from_millis(200);
+/// Changes of who is probed that wait; each replaces the one before.
+pub(crate) const PROBE_COMMANDS_WAITING: usize = 4;
+/// Frames taken before others have their turn: the probes of a second from all who may probe this host.
+pub(crate) const PROBE_FRAMES_A_TURN: usize = 320;

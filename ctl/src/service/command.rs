@@ -1,6 +1,7 @@
 //! The subcommands of `shoal service`.
 
 use clap::{Args, Subcommand};
+use shoal_api::types::ServiceUpdateResponse;
 
 use super::create::{CreateArgs, create};
 use super::flags::WaitFlags;
@@ -14,7 +15,7 @@ use super::update::{Sending, UpdateArgs, fetch, send, update};
 use super::watch::watch_for;
 use crate::error::{EXIT_DONE, Error};
 use crate::flags::ListFlags;
-use crate::output::console::print_line;
+use crate::output::console::{note, print_line};
 use crate::transport::Client;
 
 #[derive(Debug, Subcommand)]
@@ -76,8 +77,13 @@ impl ServiceCommand {
 async fn remove(args: RemoveArgs, client: &Client) -> Result<u8, Error> {
     let mut failures = Vec::new();
     for service in &args.services {
-        match client.delete(format!("/services/{service}"), "remove the service").done().await {
-            Ok(()) => print_line(service)?,
+        let removed = client.delete(format!("/services/{service}"), "remove the service").fetch_if_any().await;
+        match removed {
+            Ok(answer) => {
+                let answer: ServiceUpdateResponse = answer.unwrap_or_default();
+                answer.warnings.iter().for_each(|warning| note(warning));
+                print_line(service)?;
+            }
             Err(error) => failures.push(error),
         }
     }

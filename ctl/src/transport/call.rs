@@ -85,6 +85,16 @@ impl<'a> Call<'a> {
         decode(&bytes).map_err(|source| Error::Answer { action, source: source.into() })
     }
 
+    /// The answer's JSON; `None` when it has no body.
+    pub(crate) async fn fetch_if_any<T: DeserializeOwned>(self) -> Result<Option<T>, Error> {
+        let action = self.action;
+        let bytes = read(self.answer().await?, action).await?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        decode(&bytes).map(Some).map_err(|source| Error::Answer { action, source: source.into() })
+    }
+
     /// Waits for success; the answer's text is of no interest.
     pub(crate) async fn done(self) -> Result<(), Error> {
         let action = self.action;

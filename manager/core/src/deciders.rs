@@ -5,7 +5,7 @@
 //! everything. [`execute`] performs plans and chooses nothing.
 
 pub mod allocator;
-mod condition;
+pub(crate) mod condition;
 pub mod constraint;
 pub mod enforcer;
 mod execute;
@@ -20,6 +20,7 @@ pub mod replicated;
 pub mod restart;
 pub mod scheduler;
 pub mod subnet;
+pub mod suspicion;
 pub mod update;
 
 pub(crate) use execute::execute;

@@ -3,22 +3,27 @@
 //! Owns the sessions and what each was told. Decides nothing: a worker is told what the tables say of it.
 
 mod assemble;
+mod drain;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shoal_proto::model::{NetworkId, Node, NodeId, Revision, Service, Task};
+use shoal_proto::model::{NetworkId, Node, NodeId, NodeState, Revision, Service, ServiceId, Task};
 
 use crate::output::{Change, CloseReason, Difference};
 use crate::store::Tables;
 use crate::{Output, SessionId};
 use assemble::is_backend;
+use drain::Drains;
 use session::Session;
 
 /// All sessions of a leader.
 #[derive(Debug, Default)]
 pub(crate) struct Dispatcher {
     sessions: BTreeMap<NodeId, Session>,
+    drains: Drains,
+    /// Hosts that others can't reach.
+    suspects: BTreeSet<NodeId>,
 }
 
 /// How a session stands.
@@ -35,9 +40,15 @@ pub struct SessionView {
 }
 
 impl Dispatcher {
+    /// Of a new leader: which hosts have heard what is not known.
+    pub(crate) fn new(tables: &Tables) -> Self {
+        Self { sessions: BTreeMap::new(), drains: Drains::of(tables), suspects: BTreeSet::new() }
+    }
+
     /// A worker's stream begins; the one before ends.
     pub(crate) fn open(&mut self, node: NodeId, id: SessionId) -> Option<Output> {
         let before = self.sessions.insert(node, Session::new(id));
+        self.drains.opened(node);
         before.filter(|before| before.id != id).map(|before| before.close(node, CloseReason::Replaced))
     }
 
@@ -48,6 +59,7 @@ impl Dispatcher {
 
     /// Ends a node's stream.
     pub(crate) fn close(&mut self, node: NodeId, reason: CloseReason) -> Option<Output> {
+        self.drains.closed(node);
         self.sessions.remove(&node).map(|session| session.close(node, reason))
     }
 
@@ -55,6 +67,7 @@ impl Dispatcher {
     pub(crate) fn ended(&mut self, node: NodeId, id: SessionId) {
         if self.is_open(node, id) {
             self.sessions.remove(&node);
+            self.drains.closed(node);
         }
     }
 
@@ -66,7 +79,30 @@ impl Dispatcher {
     /// The worker's kernel shows this set.
     pub(crate) fn applied(&mut self, node: NodeId, revision: Revision) {
         if let Some(session) = self.sessions.get_mut(&node) {
-            session.applied = session.applied.max(revision);
+            session.acknowledge(revision);
+            self.drains.acknowledged(node, session.applied());
+        }
+    }
+
+    /// Nodes that are heard of and have not acknowledged where connections to a service lead now.
+    pub(crate) fn lagging(&self, service: ServiceId, tables: &Tables) -> Vec<NodeId> {
+        let lags =
+            |node: &NodeId| self.sessions.get(node).is_none_or(|session| session.unacknowledged(service).is_some());
+        heard_of(tables).filter(lags).collect()
+    }
+
+    /// Sets which hosts get no new connections, because others can't reach them.
+    pub(crate) fn suspect(&mut self, suspects: BTreeSet<NodeId>, tables: &Tables) {
+        let changed: Vec<NodeId> = self.suspects.symmetric_difference(&suspects).copied().collect();
+        self.suspects = suspects;
+        for node in changed {
+            for task in tables.node_tasks(node).filter(|task| is_backend(task)) {
+                let networks: Vec<NetworkId> = task.attachments.iter().map(|held| held.network).collect();
+                self.for_all(|session| {
+                    session.stale.services.insert(task.service);
+                    session.stale.names.extend(networks.iter().map(|network| (*network, task.service)));
+                });
+            }
         }
     }
 
@@ -76,7 +112,7 @@ impl Dispatcher {
             node: *node,
             session: session.id,
             told: session.told(),
-            applied: session.applied,
+            applied: session.applied(),
         };
         self.sessions.iter().map(view)
     }
@@ -84,7 +120,7 @@ impl Dispatcher {
     /// Notes what a committed change makes different for whom. Answers the ends of sessions of nodes that are no more.
     pub(crate) fn follow(&mut self, change: &Change, tables: &Tables) -> Option<Output> {
         match change {
-            Change::Task(task) => self.follow_task(task),
+            Change::Task(task) => self.follow_task(task, tables),
             Change::Service(service) => self.follow_service(service, tables),
             Change::Network(_) | Change::Cluster(_) => self.for_all(|session| session.stale.networks = true),
             Change::Node(node) => return self.follow_node(node, tables),
@@ -120,7 +156,12 @@ impl Dispatcher {
         });
     }
 
-    fn follow_task(&mut self, task: &Difference<Task>) {
+    fn follow_task(&mut self, task: &Difference<Task>, tables: &Tables) {
+        if let Some((id, node)) = self.drains.follow(task, tables.index())
+            && let Some(session) = self.sessions.get_mut(&node)
+        {
+            session.stale.drained.insert(id);
+        }
         let versions = [task.before.as_deref(), task.after.as_deref()];
         for task in versions.into_iter().flatten() {
             if let Some(session) = task.node.and_then(|node| self.sessions.get_mut(&node)) {
@@ -156,8 +197,28 @@ impl Dispatcher {
 
     /// Tells each worker what is new to it.
     pub(crate) fn flush(&mut self, tables: &Tables) -> Vec<Output> {
-        let mut shared = assemble::Shared::new(tables);
-        let tell = |(node, session): (&NodeId, &mut Session)| session.flush(&mut shared, *node);
-        self.sessions.iter_mut().filter_map(tell).collect()
+        let Self { sessions, drains, suspects } = self;
+        let mut shared = assemble::Shared::new(tables, suspects);
+        let mut tell = |(node, session): (&NodeId, &mut Session)| session.flush(&mut shared, drains, *node);
+        let mut outputs: Vec<Output> = sessions.iter_mut().filter_map(&mut tell).collect();
+        drains.told(|service| {
+            let owed = |(node, session): (&NodeId, &Session)| Some((*node, session.unacknowledged(service)?));
+            sessions.iter().filter_map(owed).collect()
+        });
+        let settled = drains.settle(|node| sessions.contains_key(&node), heard_of(tables));
+        for (task, node) in settled {
+            if let Some(session) = sessions.get_mut(&node) {
+                session.stale.drained.insert(task);
+                outputs.extend(session.flush(&mut shared, drains, node));
+            }
+        }
+        outputs
     }
+}
+
+/// Nodes that may lead connections somewhere and can be told where. Those that others can't reach are among them: they
+/// have clients of their own.
+fn heard_of(tables: &Tables) -> impl Iterator<Item = NodeId> {
+    let heard = |state| matches!(state, NodeState::Ready | NodeState::Unknown);
+    tables.nodes().filter(move |node| heard(node.status.state)).map(|node| node.id)
 }

@@ -1,5 +1,6 @@
 //! What can happen to a control plane. Inputs serialise, so that any run can be replayed.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -139,6 +140,15 @@ pub enum Input {
         session: SessionId,
         /// Which.
         revision: Revision,
+    },
+    /// Which hosts do not answer a worker's probes on the data path: all of them.
+    Silent {
+        /// By its certificate.
+        node: NodeId,
+        /// The stream.
+        session: SessionId,
+        /// The others.
+        hosts: BTreeSet<NodeId>,
     },
     /// A worker's stream has ended.
     SessionClosed {

@@ -4,6 +4,7 @@
 //! majority, and what is remembered beyond the tables. Nothing of it outlives it: the next leader makes its own from the
 //! tables.
 
+mod barrier;
 mod dirty;
 mod membership;
 mod passes;
@@ -11,7 +12,7 @@ mod proposals;
 mod requests;
 mod sessions;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use shoal_proto::model::{ControlError, ControlErrorKind, NodeId, ServiceId, Timestamp};
 
@@ -25,6 +26,7 @@ use crate::random::Random;
 use crate::replica::Replica;
 use crate::store::{Draft, Tables};
 use crate::{Answer, CloseReason, Output, RequestId};
+use barrier::Barrier;
 use dirty::Dirty;
 use membership::MemberWish;
 use proposals::Inflight;
@@ -43,12 +45,16 @@ pub(crate) struct Reign {
     inflight: VecDeque<Inflight>,
     /// Answers that wait for their entry.
     pending: BTreeMap<u64, Vec<(RequestId, PendingAnswer)>>,
+    /// Committed, and shown by every host soon.
+    barriers: Vec<Barrier>,
     wishes: VecDeque<MemberWish>,
     dirty: Dirty,
     memory: Memory,
     cursor: Cursor,
     /// Until when each node may be silent.
     deadlines: BTreeMap<NodeId, Timestamp>,
+    /// Which hosts each worker can't reach.
+    complaints: BTreeMap<NodeId, BTreeSet<NodeId>>,
     /// When time alone matters to a service.
     timers: BTreeMap<ServiceId, Timestamp>,
     full_pass_at: Timestamp,
@@ -64,6 +70,10 @@ enum PendingAnswer {
     /// With the members as they are then.
     Joined {
         raft_id: u64,
+    },
+    /// Once no host leads connections to it any more.
+    Removed {
+        service: ServiceId,
     },
 }
 
@@ -94,16 +104,18 @@ impl Reign {
             now,
             deadlines: ahead.nodes().map(|node| (node.id, patience)).collect(),
             dirty: Dirty::everything(&ahead),
+            dispatcher: Dispatcher::new(tables),
             draft: Draft::new(ahead, replica.next_index(), now),
             random,
             inflight: VecDeque::new(),
             pending: BTreeMap::new(),
+            barriers: Vec::new(),
             wishes: VecDeque::new(),
             memory: Memory::default(),
             cursor: Cursor::default(),
+            complaints: BTreeMap::new(),
             timers: BTreeMap::new(),
             full_pass_at: now + FULL_PASS_PERIOD,
-            dispatcher: Dispatcher::default(),
             silenced: Vec::new(),
         }
     }
@@ -120,6 +132,7 @@ impl Reign {
         let wishes = self.wishes.into_iter().map(|wish| wish.id);
         let replies = waiting.chain(wishes).map(|id| Output::Reply { id, outcome: Err(changed_leader()), index });
         let mut outputs: Vec<Output> = replies.collect();
+        outputs.extend(self.barriers.into_iter().map(|barrier| barrier.answer(index, Vec::new())));
         outputs.append(&mut self.silenced);
         outputs.extend(self.dispatcher.close_all(CloseReason::NotLeader));
         outputs

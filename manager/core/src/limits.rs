@@ -118,3 +118,15 @@ pub const NETWORK_NAME_LENGTH: usize = 63;
 
 /// Overlay networks of one task: its interfaces are numbered by one digit, and ingress and bridge have one each.
 pub const OVERLAYS_MAX: usize = 14;
+
+/// How long an update that is done but for a host that lags stays open: that host is then named, and not waited for.
+pub const CONVERGENCE_MAX: Duration = Duration::from_secs(10);
+
+/// Between two looks whether hosts still lag.
+pub const CONVERGENCE_LOOK: Duration = Duration::from_millis(200);
+
+/// How long the removal of a service waits for the hosts: within the patience of the door.
+pub const REMOVAL_BARRIER_MAX: Duration = Duration::from_secs(2);
+
+/// Hosts that can't reach another before all are kept from it: one alone may be at fault itself.
+pub const COMPLAINTS_BELIEVED: usize = 2;

@@ -160,6 +160,7 @@ impl ControlPlane {
         if let Some(reign) = &mut self.reign {
             self.outputs.extend(reign.answers(&self.tables));
             self.outputs.extend(reign.dispatcher().flush(&self.tables));
+            self.outputs.extend(reign.barriers(&self.tables));
         }
         self.snapshot_if_due();
         self.tell();

@@ -11,8 +11,8 @@ use shoal_manager_core::{
 use shoal_proto::model::{
     AssignmentSet, Availability, ClusterId, ClusterSpec, ControlError, ControlErrorKind, ControlReply, ControlRequest,
     Id, IpamConfig, JoinTokens, Labels, LocalNetwork, NetworkAttachmentSpec, NetworkId, NetworkSpec, NodeDescription,
-    NodeId, PortConfig, PortProtocol, PortStatus, PublishMode, ResourceReservations, Rollback, RootCa, Sensitive,
-    ServiceMode, ServiceSpec, TaskReport, TaskState, TaskStatus, Timestamp,
+    NodeId, PortConfig, PortProtocol, PortStatus, PublishMode, ResourceReservations, Revision, Rollback, RootCa,
+    Sensitive, ServiceMode, ServiceSpec, TaskReport, TaskState, TaskStatus, Timestamp,
 };
 
 /// A plane, a disk, and one worker that does what it is told.
@@ -22,6 +22,10 @@ struct Host {
     disk: Restored,
     replies: Vec<(RequestId, Result<Answer, ControlError>)>,
     told: AssignmentSet,
+    /// The last set it was told.
+    shown: Revision,
+    /// Its kernel shows nothing until it is told to.
+    is_slow: bool,
     next_request: u64,
 }
 
@@ -45,7 +49,16 @@ impl Host {
         let config = PlaneConfig::new(9, node(), [seed, 2, 3, 4]);
         let plane = ControlPlane::new(config, disk.clone()).unwrap();
         let now = Timestamp(1_700_000_000_000_000_000);
-        Self { plane, now, disk, replies: Vec::new(), told: AssignmentSet::default(), next_request: 0 }
+        Self {
+            plane,
+            now,
+            disk,
+            replies: Vec::new(),
+            told: AssignmentSet::default(),
+            shown: Revision(0),
+            is_slow: false,
+            next_request: 0,
+        }
     }
 
     fn swarm() -> Self {
@@ -102,11 +115,23 @@ impl Host {
                     Output::SaveSnapshot(snapshot) => self.disk.snapshot = Some(snapshot),
                     Output::Compact { through } => self.disk.entries.retain(|entry| entry.index > through),
                     Output::Reply { id, outcome, .. } => self.replies.push((id, outcome)),
-                    Output::Assign { diff, .. } => self.told.apply(diff),
+                    Output::Assign { node, session, diff } => {
+                        let revision = diff.result;
+                        self.told.apply(diff);
+                        self.shown = revision;
+                        if !self.is_slow {
+                            inputs.push(Input::Applied { node, session, revision });
+                        }
+                    }
                     _ => {}
                 }
             }
         }
+    }
+
+    /// The worker's kernel shows all that it was told.
+    fn show(&mut self) {
+        self.input(Input::Applied { node: node(), session: SESSION, revision: self.shown });
     }
 
     fn ask(&mut self, request: ControlRequest) -> Result<ControlReply, ControlError> {
@@ -130,6 +155,7 @@ impl Host {
             pid: None,
             exit: None,
             ports: PortStatus::default(),
+            draining: false,
         };
         let tasks = self.told.tasks.values();
         let reports = tasks.map(|it| TaskReport { task: it.task.id, status: status(&it.task) }).collect();
@@ -208,6 +234,67 @@ fn creates_scales_updates_and_removes() {
     host.report(TaskState::Running);
     assert_eq!(host.plane.tables().tasks().count(), 0);
     assert!(host.told.tasks.is_empty() && host.told.services.is_empty());
+}
+
+#[test]
+fn a_task_may_stop_when_every_host_shows_that_it_left() {
+    let mut host = Host::swarm();
+    host.ask(ControlRequest::CreateService { spec: Box::new(web(2)) }).unwrap();
+    host.report(TaskState::Running);
+    host.is_slow = true;
+    let view = get(&mut host);
+    let (service, version) = (view.service.id, view.service.meta.version);
+    let spec = Box::new(web(1));
+    host.ask(ControlRequest::UpdateService { service, version, spec, rollback: Rollback::No }).unwrap();
+    let left = host.told.tasks.values().find(|it| it.task.desired > TaskState::Running).unwrap().task.id;
+    assert_eq!(host.told.services.values().next().unwrap().backends.len(), 1);
+    assert!(host.told.drained.is_empty(), "the kernel may still lead connections there");
+    host.pass(Duration::from_millis(200));
+    assert!(host.told.drained.is_empty());
+    host.show();
+    assert_eq!(host.told.drained.keys().copied().collect::<Vec<_>>(), [left]);
+    host.report(TaskState::Running);
+    assert!(host.told.drained.is_empty(), "it has ended");
+
+    // A worker that says itself that a task goes.
+    host.show();
+    let task = host.told.tasks.values().find(|it| it.task.desired == TaskState::Running).unwrap().task.clone();
+    let stored = host.plane.tables().task(task.id).unwrap();
+    let status = TaskStatus { draining: true, ..stored.status.clone() };
+    let reports = vec![TaskReport { task: task.id, status }];
+    host.input(Input::Reports { node: node(), session: SESSION, reports });
+    assert!(host.told.services.values().next().unwrap().backends.is_empty());
+    assert!(host.told.drained.is_empty());
+    host.show();
+    assert!(host.told.drained.contains_key(&task.id));
+}
+
+#[test]
+fn a_removal_is_answered_when_every_host_shows_it_or_names_who_lags() {
+    let remove = || ControlRequest::RemoveService { reference: "web".to_owned() };
+    let answer = |host: &mut Host| match host.replies.pop().unwrap().1.unwrap() {
+        Answer::Control(ControlReply::ServiceRemoved { warnings }) => warnings,
+        other => panic!("answered {other:?}"),
+    };
+    let mut host = Host::swarm();
+    for shows in [true, false] {
+        host.is_slow = false;
+        host.ask(ControlRequest::CreateService { spec: Box::new(web(1)) }).unwrap();
+        host.report(TaskState::Running);
+        host.is_slow = true;
+        host.replies.clear();
+        host.input(Input::Request { id: RequestId(1000), request: remove() });
+        assert!(host.told.services.is_empty());
+        assert!(host.replies.is_empty(), "the kernel may still lead connections there");
+        if shows {
+            host.show();
+            assert!(answer(&mut host).is_empty());
+        } else {
+            host.pass(Duration::from_secs(3));
+            let warnings = answer(&mut host);
+            assert!(warnings[0].contains("one did not say so yet"), "{warnings:?}");
+        }
+    }
 }
 
 #[test]

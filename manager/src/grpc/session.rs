@@ -147,6 +147,12 @@ impl Session {
                 Input::Reports { node, session, reports }
             }
             WorkerKind::Applied(applied) => Input::Applied { node, session, revision: Revision(applied.revision) },
+            WorkerKind::Silent(silent) => {
+                let ids = silent.node_ids.iter().map(|id| id.parse::<NodeId>());
+                let hosts = ids.collect::<Result<_, _>>();
+                let hosts = hosts.map_err(|error| Status::invalid_argument(format!("a silent host: {error}")))?;
+                Input::Silent { node, session, hosts }
+            }
             WorkerKind::Register(_) => return Err(Status::invalid_argument("Register must be the first frame").into()),
         };
         let answers = matches!(input, Input::Heartbeat { .. });

@@ -177,5 +177,6 @@ fn running() -> TaskStatus {
         pid: Some(1),
         exit: None,
         ports: PortStatus::default(),
+        draining: false,
     }
 }

@@ -126,7 +126,8 @@ pub trait ServiceBackend: Send + Sync + 'static {
         query: ServiceUpdateQuery,
     ) -> Result<ServiceUpdateResponse, ApiError>;
 
-    async fn remove_service(&self, id: &str) -> Result<(), ApiError>;
+    /// Answers warnings: which hosts may still lead connections to it.
+    async fn remove_service(&self, id: &str) -> Result<Vec<String>, ApiError>;
 
     async fn service_logs(&self, id: &str, query: LogsQuery) -> Result<LogFeed, ApiError>;
 

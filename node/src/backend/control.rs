@@ -76,6 +76,13 @@ impl Control {
         }
     }
 
+    pub(super) async fn remove_service(&self, reference: &str) -> Result<Vec<String>, ApiError> {
+        match self.ask(ControlRequest::RemoveService { reference: reference.to_owned() }).await? {
+            ControlReply::ServiceRemoved { warnings } => Ok(warnings),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     pub(super) async fn tasks(&self, filter: TaskFilter) -> Result<Vec<Task>, ApiError> {
         match self.ask(ControlRequest::ListTasks { filter }).await? {
             ControlReply::Tasks(tasks) => Ok(tasks),

@@ -78,8 +78,8 @@ impl ServiceBackend for Daemon {
         Ok(ServiceUpdateResponse::default())
     }
 
-    async fn remove_service(&self, id: &str) -> Result<(), ApiError> {
-        self.control()?.done(ControlRequest::RemoveService { reference: id.to_owned() }).await
+    async fn remove_service(&self, id: &str) -> Result<Vec<String>, ApiError> {
+        self.control()?.remove_service(id).await
     }
 
     async fn service_logs(&self, id: &str, _query: LogsQuery) -> Result<LogFeed, ApiError> {

@@ -26,6 +26,15 @@ pub struct AssignmentSet {
     pub services: BTreeMap<ServiceId, ServiceEndpoints>,
     /// What services are to the containers of the networks above.
     pub names: BTreeMap<(NetworkId, ServiceId), NetworkService>,
+    /// Tasks of this worker that no host sends new connections to any more: they may be stopped.
+    pub drained: BTreeMap<TaskId, Drained>,
+}
+
+/// Every host has acknowledged that a task is out of balancing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drained {
+    /// The log's index by which the task left.
+    pub index: u64,
 }
 
 /// A task for a worker. Its `status` is not kept up to date here: the worker knows better.
@@ -65,6 +74,9 @@ pub struct PeerEndpoints {
     pub host: IpAddr,
     /// Their addresses, the host's own included.
     pub addresses: Vec<IpAddr>,
+    /// The host's own, on the routing mesh's network.
+    #[serde(default)]
+    pub own: Option<IpAddr>,
 }
 
 /// A service with published ports, and where it is answered.
@@ -148,6 +160,10 @@ pub struct AssignmentDiff {
     pub services: BTreeMap<ServiceId, Option<ServiceEndpoints>>,
     /// `None` takes the entry away.
     pub names: BTreeMap<(NetworkId, ServiceId), Option<NetworkService>>,
+    /// `None` takes the entry away.
+    pub drained: BTreeMap<TaskId, Option<Drained>>,
+    /// The log's index that the resulting set reflects.
+    pub index: u64,
 }
 
 impl AssignmentDiff {
@@ -160,6 +176,7 @@ impl AssignmentDiff {
             && self.peers.is_empty()
             && self.services.is_empty()
             && self.names.is_empty()
+            && self.drained.is_empty()
     }
 }
 
@@ -175,6 +192,8 @@ impl AssignmentSet {
             peers: map_difference(&self.peers, &newer.peers),
             services: map_difference(&self.services, &newer.services),
             names: map_difference(&self.names, &newer.names),
+            drained: map_difference(&self.drained, &newer.drained),
+            index: 0,
         }
     }
 
@@ -188,6 +207,7 @@ impl AssignmentSet {
         map_apply(&mut self.peers, diff.peers);
         map_apply(&mut self.services, diff.services);
         map_apply(&mut self.names, diff.names);
+        map_apply(&mut self.drained, diff.drained);
     }
 }
 
@@ -227,7 +247,7 @@ mod tests {
     fn set(members: &[(u8, u8)]) -> AssignmentSet {
         let mut set = AssignmentSet::default();
         for (key, value) in members {
-            let peer = PeerEndpoints { host: IpAddr::from([10, 0, 0, *value]), addresses: Vec::new() };
+            let peer = PeerEndpoints { host: IpAddr::from([10, 0, 0, *value]), addresses: Vec::new(), own: None };
             let key = (NetworkId::from_random(u128::from(*key)), NodeId::from_random(1));
             set.peers.insert(key, peer);
         }

@@ -34,7 +34,7 @@ pub enum ControlRequest {
     CreateService { spec: Box<ServiceSpec> },
     /// Answer: `Done`.
     UpdateService { service: ServiceId, version: Version, spec: Box<ServiceSpec>, rollback: Rollback },
-    /// Answer: `Done`.
+    /// Answered when no host leads connections to it any more, or not soon. Answer: `ServiceRemoved`.
     RemoveService { reference: Reference },
     /// Answer: `Services`.
     ListServices,
@@ -91,6 +91,10 @@ pub enum ControlReply {
     /// With warnings for people.
     ServiceCreated {
         service: ServiceId,
+        warnings: Vec<String>,
+    },
+    /// With warnings for people: which hosts may still lead connections to it.
+    ServiceRemoved {
         warnings: Vec<String>,
     },
     Services(Vec<ServiceView>),

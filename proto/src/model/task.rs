@@ -123,6 +123,9 @@ pub struct TaskStatus {
     pub exit: Option<TaskExit>,
     /// Ports in host mode, with all numbers chosen.
     pub ports: PortStatus,
+    /// It runs, and should get no new connections: its worker is about to stop it.
+    #[serde(default)]
+    pub draining: bool,
 }
 
 /// How a container ended.

@@ -69,3 +69,6 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Between a node's attempts to be admitted, to join, or to renew its certificate.
 pub(crate) const NODE_TURN: Duration = Duration::from_millis(500);
+
+/// A node that was away within this time may come back with what it showed before: longer than a message is under way.
+pub(crate) const HEARD_LONG_AGO: Duration = Duration::from_secs(15);

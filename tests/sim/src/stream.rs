@@ -3,7 +3,7 @@
 //! Owns what is on its way and which ends are open. Over a cut frames wait, as TCP repeats them, until the cut heals or
 //! an end gives up.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use shoal_manager_core::CloseReason;
 use shoal_proto::model::{AssignmentDiff, NodeId, Revision, TaskReport, Timestamp};
@@ -42,6 +42,7 @@ pub(crate) enum Up {
     Heartbeat,
     Reports(Vec<TaskReport>),
     Applied(Revision),
+    Silent(BTreeSet<NodeId>),
     Closed,
 }
 

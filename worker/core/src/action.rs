@@ -3,8 +3,9 @@
 //! Order matters in one way: `PersistAssignments` and `PersistEnded` are on disk before any action after them begins.
 //! Apart from that, actions run side by side. Each `Pull`, network and task action is answered by one input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,13 @@ pub enum Action {
     },
     /// Set where new connections lead: published ports, names and virtual addresses. `ServicesSet` or `ServicesFailed`.
     SetServices(Arc<ServiceSet>),
+    /// Ask these hosts again and again whether they can be reached on a network. `Silent`, whenever that changes.
+    Probe {
+        /// Over which.
+        network: NetworkId,
+        /// All hosts to ask, by their own addresses there.
+        hosts: BTreeMap<NodeId, IpAddr>,
+    },
     /// Make a task's network namespace and interfaces. `EndpointReady` or `OperationFailed`.
     CreateEndpoint(EndpointPlan),
     /// Make a task's container, not started. `ContainerCreated` or `OperationFailed`. A container of this task that is
@@ -117,6 +125,11 @@ pub enum Action {
     Applied {
         /// Which.
         revision: Revision,
+    },
+    /// Tell the leader which hosts do not answer this one: all of them. Only while a session is up.
+    TellSilent {
+        /// Which.
+        hosts: BTreeSet<NodeId>,
     },
     /// A difference did not fit: ask for the whole set, by a new session.
     Resync,
@@ -200,6 +213,8 @@ impl fmt::Display for Action {
                 reports.iter().try_for_each(|report| write!(out, " {}", ReportText(report)))
             }
             Self::Applied { revision } => write!(out, "applied {}", revision.0),
+            Self::Probe { hosts, .. } => write!(out, "probe {}", Hosts(hosts.keys())),
+            Self::TellSilent { hosts } => write!(out, "tell silent {}", Hosts(hosts.iter())),
             Self::Resync => write!(out, "resync"),
             Self::ArmTimer { at } => write!(out, "timer at {} ms", at.0 / 1_000_000),
             _ => self.fmt_task(out),
@@ -236,12 +251,25 @@ impl Action {
     }
 }
 
+/// How many, and the first: there may be a thousand.
+struct Hosts<I>(I);
+
+impl<'a, I: Iterator<Item = &'a NodeId> + Clone> fmt::Display for Hosts<I> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} hosts", self.0.clone().count())?;
+        self.0.clone().take(3).try_for_each(|host| write!(out, " {host}"))
+    }
+}
+
 struct ReportText<'a>(&'a TaskReport);
 
 impl fmt::Display for ReportText<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TaskReport { task, status } = self.0;
         write!(out, "[{task} {:?}", status.state)?;
+        if status.draining {
+            write!(out, " draining")?;
+        }
         if let Some(exit) = status.exit {
             write!(out, " exit {}", exit.code)?;
         }

@@ -32,9 +32,10 @@ pub struct CoreLimits {
     pub retry_max: Duration,
     /// Temporary failures of one step on the way up before the task is given up. Steps on the way down never give up.
     pub retries: u32,
-    /// From a task's leaving the service set to its stop signal: the other hosts hear of it meanwhile.
+    /// From the leaving of a task that the managers have forgotten to its stop signal: the other hosts hear of it
+    /// meanwhile.
     pub drain: Duration,
-    /// How long a service set that can't be written may delay a stop.
+    /// How long hosts that do not acknowledge, or a service set that can't be written, may delay a stop.
     pub drain_max: Duration,
     /// From a report to its repetition when it is not acknowledged.
     pub report_repeat: Duration,

@@ -12,6 +12,7 @@ use shoal_proto::model::{
 use crate::datapath::{DataPath, NetworkOutcome};
 use crate::images::Images;
 use crate::outbox::Outbox;
+use crate::reach::Reach;
 use crate::step::{Step, Surroundings, decide};
 use crate::task::{ContainerFact, ImageFact, Stop, TaskMachine};
 use crate::{Action, AdoptedContainer, CoreConfig, Failure, Input, Operation, PullId, Saved};
@@ -33,6 +34,7 @@ pub struct WorkerCore {
     tasks: BTreeMap<TaskId, TaskMachine>,
     images: Images,
     datapath: DataPath,
+    reach: Reach,
     outbox: Outbox,
     armed: Option<Timestamp>,
 }
@@ -64,6 +66,7 @@ impl WorkerCore {
             tasks: BTreeMap::new(),
             images: Images::default(),
             datapath: DataPath::default(),
+            reach: Reach::default(),
             outbox: Outbox::default(),
             armed: None,
         }
@@ -111,6 +114,7 @@ impl WorkerCore {
             Input::SessionUp => {
                 self.revision = None;
                 self.applied = None;
+                self.reach.forget_told();
                 self.outbox.connect(self.tasks.values().filter(|m| m.task.is_some() && !m.withdrawn).map(|m| m.id));
             }
             Input::SessionDown => {
@@ -133,6 +137,7 @@ impl WorkerCore {
                 turn.touched.extend(self.tasks.keys());
             }
             Input::ServicesFailed { .. } => self.datapath.services_failed(turn.now, &self.config.limits),
+            Input::Silent { hosts } => turn.services_changed |= self.reach.set_silent(hosts),
             Input::Tick => {
                 self.armed = None;
                 self.outbox.repeat(turn.now, self.config.limits.report_repeat);
@@ -228,6 +233,9 @@ impl WorkerCore {
                     self.outbox.changed(*id);
                 }
             }
+        }
+        for (id, machine) in &mut self.tasks {
+            machine.drained = self.assignments.drained.contains_key(id);
         }
         self.datapath.assign(&self.assignments);
         turn.services_changed = true;
@@ -340,12 +348,18 @@ impl WorkerCore {
                 }
             }
             Step::BeginStop => {
-                machine.stop = Some(Stop { since: turn.now, served: may_serve, drained_at: None });
+                let served = may_serve || machine.was_announced();
+                machine.stop = Some(Stop { since: turn.now, served, left_at: None });
+                if machine.condemned.is_some() && served {
+                    // The managers do not know yet that it goes.
+                    machine.status.draining = true;
+                    self.outbox.changed(id);
+                }
                 turn.services_changed = true;
             }
-            Step::NoteDrained => {
+            Step::NoteLeft => {
                 if let Some(stop) = &mut machine.stop {
-                    stop.drained_at = Some(turn.now);
+                    stop.left_at = Some(turn.now);
                 }
             }
             Step::Perform(operation) => {
@@ -371,6 +385,7 @@ impl WorkerCore {
         if turn.services_changed {
             self.datapath.assign_services(self.services_wanted());
         }
+        turn.actions.extend(self.reach.probe(self.config.node, self.datapath.mesh()));
         let tasks = &self.tasks;
         let in_use = |network| tasks.values().any(|machine| machine.has_endpoint_on(network));
         if self.told {
@@ -393,9 +408,11 @@ impl WorkerCore {
         };
         for service in published.values_mut() {
             service.backends.retain(|task, backend| serves(task, backend.node));
+            self.reach.leave_out_silent(&mut service.backends, |backend| backend.node);
         }
         for service in names.values_mut() {
             service.tasks.retain(|id, task| serves(id, task.node));
+            self.reach.leave_out_silent(&mut service.tasks, |task| task.node);
         }
         ServiceSet { published, names }
     }
@@ -404,6 +421,9 @@ impl WorkerCore {
     fn tell(&mut self, turn: &mut Turn) {
         if turn.ended_changed {
             turn.actions.insert(0, Action::PersistEnded(Arc::clone(&self.ended)));
+        }
+        if self.outbox.is_connected() {
+            turn.actions.extend(self.reach.tell());
         }
         if let Some((sequence, tasks)) = self.outbox.take(turn.now) {
             let statuses = tasks.iter().filter_map(|task| self.tasks.get(task));

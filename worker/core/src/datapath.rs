@@ -106,6 +106,15 @@ impl DataPath {
         networks && services.under_way.is_none() && services.held.as_ref() == Some(&services.wanted)
     }
 
+    /// The routing mesh's network, when it stands, and who else is on it.
+    pub(crate) fn mesh(&self) -> Option<(NetworkId, &BTreeMap<NodeId, PeerEndpoints>)> {
+        let is_mesh = |machine: &&NetworkMachine| {
+            machine.held.as_ref().is_some_and(|held| held.ingress) && machine.wanted.is_some()
+        };
+        let (id, machine) = self.networks.iter().find(|(_, machine)| is_mesh(machine))?;
+        Some((*id, &machine.held_peers))
+    }
+
     /// Whether no network is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.networks.is_empty()

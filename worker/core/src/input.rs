@@ -3,9 +3,11 @@
 //! Leaves what follows from them to the machines. Every input may come late, twice or never: the core ignores what it
 //! did not wait for. Results name the task or pull that the action named.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use shoal_proto::model::{AssignmentDiff, NetworkId, PortConfig, TaskExit, TaskId, Timestamp};
+use shoal_proto::model::{AssignmentDiff, NetworkId, NodeId, PortConfig, TaskExit, TaskId, Timestamp};
 
 use crate::PullId;
 
@@ -69,6 +71,11 @@ pub enum Input {
     ServicesFailed {
         /// Why.
         failure: Failure,
+    },
+    /// Which hosts do not answer probes on the data path: all of them, whenever they change.
+    Silent {
+        /// Of those that `Probe` named last.
+        hosts: BTreeSet<NodeId>,
     },
     /// `CreateEndpoint` is done.
     EndpointReady {

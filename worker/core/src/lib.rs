@@ -5,7 +5,8 @@
 //!
 //! How it is built: [`core`](WorkerCore) owns the set of assignments and routes inputs; `task` is the machine of one task,
 //! whose `step` looks at what is wanted and what is known and names the next action; `images` shares one pull among
-//! tasks; `datapath` follows networks, peers and published services; `outbox` numbers the reports.
+//! tasks; `datapath` follows networks, peers and published services; `reach` follows which other hosts
+//! answer; `outbox` numbers the reports.
 //!
 //! Invariants: one operation a task is under way; a reported state never sinks; a container is started once, unless the
 //! host was restarted; what is on disk is never behind what the outside was told.
@@ -20,6 +21,7 @@ mod datapath;
 mod images;
 mod input;
 mod outbox;
+mod reach;
 mod retry;
 mod saved;
 mod step;

@@ -27,6 +27,11 @@ impl Outbox {
         self.changed = all.collect();
     }
 
+    /// Whether a leader listens.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected
+    }
+
     /// The session ended; what changes meanwhile is told to the next leader.
     pub(crate) fn disconnect(&mut self) {
         self.connected = false;

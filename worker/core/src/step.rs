@@ -25,8 +25,8 @@ pub(crate) enum Step {
     LeaveImage,
     /// Note that a stop is wanted.
     BeginStop,
-    /// Note that the kernel sends it no new connections.
-    NoteDrained,
+    /// Note that this host's kernel sends it no new connections.
+    NoteLeft,
     /// Do this.
     Perform(Operation),
     /// Nothing is left of it.
@@ -124,17 +124,20 @@ fn decide_down(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
     }
 }
 
-/// Out of the service set first, then a pause in which the other hosts hear of it, then the signal.
+/// Out of the service set first, here and, as the managers say, everywhere; then the signal. What is no task of the
+/// managers any more gets a pause instead, in which the other hosts hear of it.
 fn decide_stop(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
-    let Some(Stop { since, served, drained_at }) = machine.stop else { return Step::BeginStop };
+    let Some(Stop { since, served, left_at }) = machine.stop else { return Step::BeginStop };
     let latest = since + around.limits.drain_max;
-    let drained = match drained_at {
+    let due = match left_at {
         _ if !served || around.now >= latest => around.now,
-        None if around.may_serve => return Step::WaitUntil(latest),
-        None => return Step::NoteDrained,
+        _ if around.may_serve => latest,
+        _ if machine.drained => around.now,
+        _ if !machine.withdrawn => latest,
+        None => return Step::NoteLeft,
         Some(at) => (at + around.limits.drain).min(latest),
     };
-    match machine.retry.wait(around.now).max((drained > around.now).then_some(drained)) {
+    match machine.retry.wait(around.now).max((due > around.now).then_some(due)) {
         Some(at) => Step::WaitUntil(at),
         None => Step::Perform(Operation::StopContainer),
     }

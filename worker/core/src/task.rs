@@ -30,6 +30,8 @@ pub(crate) struct TaskMachine {
     /// Why it must end although it is wanted: it is unhealthy, or was given up.
     pub(crate) condemned: Option<String>,
     pub(crate) stop: Option<Stop>,
+    /// No host sends it new connections any more, as the managers say.
+    pub(crate) drained: bool,
     pub(crate) operation: Option<Operation>,
     pub(crate) retry: Retry,
     /// When the next step is due without an input.
@@ -61,10 +63,10 @@ pub(crate) enum ContainerFact {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stop {
     pub(crate) since: Timestamp,
-    /// It was in the service set when the stop was wanted.
+    /// Hosts may send it new connections.
     pub(crate) served: bool,
-    /// When the kernel no longer sent it new connections.
-    pub(crate) drained_at: Option<Timestamp>,
+    /// When this host's kernel no longer sent it new connections.
+    pub(crate) left_at: Option<Timestamp>,
 }
 
 impl TaskMachine {
@@ -95,6 +97,7 @@ impl TaskMachine {
             container_id: None,
             condemned: None,
             stop: None,
+            drained: false,
             operation: None,
             retry: Retry::default(),
             wake: None,
@@ -125,6 +128,12 @@ impl TaskMachine {
         self.task = Some(assigned.task);
         self.local_network = assigned.local_network;
         self.withdrawn = false;
+    }
+
+    /// Whether hosts may have been told to send it new connections.
+    pub(crate) fn was_announced(&self) -> bool {
+        let attached = self.task.as_ref().is_some_and(|task| !task.attachments.is_empty());
+        attached && self.status.state == TaskState::Running
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -176,6 +185,7 @@ impl TaskMachine {
         self.status.exit = exit.map(|exit| exit.exit);
         self.status.pid = None;
         self.status.ports = PortStatus::default();
+        self.status.draining = false;
     }
 
     pub(crate) fn set_endpoint(&mut self, endpoint: EndpointInfo) {
@@ -335,5 +345,6 @@ fn initial_status(now: Timestamp) -> TaskStatus {
         pid: None,
         exit: None,
         ports: PortStatus::default(),
+        draining: false,
     }
 }

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use shoal_proto::model::{AssignmentSet, Revision, TaskState, Timestamp};
+use shoal_proto::model::{AssignmentSet, Drained, Revision, TaskState, Timestamp};
 use shoal_worker_core::{
     Action, AdoptedContainer, AdoptedState, CoreConfig, EndpointInfo, Failure, FailureKind, Input, Operation, PullId,
     Saved, WorkerCore,
@@ -109,7 +109,7 @@ impl Stage {
         actions
     }
 
-    /// `t1=running`, `t1=running@n1`, `-t1`, `n1`, `-n1`, `s=t1,other:t2`, `-s`.
+    /// `t1=running`, `t1=running@n1`, `-t1`, `n1`, `-n1`, `s=t1,other:t2`, `-s`, `drained=t1`.
     fn assign(&mut self, changes: &[&str]) -> Vec<Action> {
         let before = if self.revision == Revision(0) { AssignmentSet::default() } else { self.set.clone() };
         for change in changes {
@@ -133,6 +133,8 @@ impl Stage {
             let backends: Vec<_> =
                 backends.map(|text| (number(text.trim_start_matches("other:")), !text.starts_with("other:"))).collect();
             publish(set, &backends);
+        } else if let Some(name) = change.strip_prefix("drained=") {
+            set.drained.insert(task_id(number(name)), Drained { index: 1 });
         } else if let Some((name, wish)) = change.split_once('=') {
             let (desired, at) = wish.split_once('@').map_or((wish, None), |(desired, at)| (desired, Some(number(at))));
             let assigned = task(number(name), state(desired), at);

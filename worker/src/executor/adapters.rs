@@ -1,14 +1,16 @@
 //! The image store and the networks, as the executor works with them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use shoal_proto::model::{
     NetworkAssignment, NetworkId, NetworkService, NodeId, PeerEndpoints, PortConfig, PublishMode, PullCredentials,
     ServiceEndpoints, ServiceId, ServiceSet,
 };
-use shoal_worker_core::{EndpointInfo, EndpointPlan, Failure};
+use shoal_worker_core::{EndpointInfo, EndpointPlan, Failure, Input};
+use tokio::sync::mpsc;
 
 use super::contract::{Endpoints, Images, StandingEndpoint};
 use super::failure::{fatal, temporary};
@@ -16,9 +18,10 @@ use crate::container::ContainerInterface;
 use crate::events::{LocalEvent, LocalEventKind, LocalEvents, now};
 use crate::image::{ImageStore, PullOptions, Reference, RegistryAuth};
 use crate::network::{
-    Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, NetworkError, NetworkKind,
+    Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, MacAddress, NetworkError, NetworkKind,
     NetworkPlanInput, Networks, Peer, PublishedPort, PublishedService, VirtualService,
 };
+use crate::probe::Prober;
 use crate::resolver::{Resolver, Scope, Zones};
 
 /// The image store, with the pull policy of swarm services.
@@ -80,11 +83,13 @@ pub(crate) struct SwarmEndpoints {
     resolver: Resolver,
     /// What networks are called.
     names: Arc<Mutex<BTreeMap<NetworkId, String>>>,
+    /// Started with the core that it reports to.
+    prober: Arc<OnceLock<Prober>>,
 }
 
 impl SwarmEndpoints {
     pub(crate) fn new(networks: Networks, node: NodeId, resolver: Resolver) -> Self {
-        Self { networks, node, resolver, names: Arc::default() }
+        Self { networks, node, resolver, names: Arc::default(), prober: Arc::default() }
     }
 
     /// What networks are called.
@@ -138,6 +143,22 @@ impl Endpoints for SwarmEndpoints {
     async fn set_peers(&self, network: NetworkId, peers: &BTreeMap<NodeId, PeerEndpoints>) -> Result<(), Failure> {
         let peers = peers.values().map(|peer| Peer { host: peer.host, addresses: peer.addresses.clone() }).collect();
         self.networks.set_peers(network, peers).await.map_err(|error| failure(&error))
+    }
+
+    fn watch(&self, inputs: mpsc::Sender<Input>) {
+        self.prober.get_or_init(|| Prober::spawn(inputs));
+    }
+
+    async fn probe(&self, network: NetworkId, hosts: BTreeMap<NodeId, IpAddr>) {
+        let Some(prober) = self.prober.get() else { return };
+        let hosts = hosts.into_iter().map(|(node, address)| (node, MacAddress::of(address))).collect();
+        match self.networks.open_probe(network).await {
+            Ok(socket) => prober.set(Some(socket), hosts).await,
+            Err(error) => {
+                tracing::debug!(%network, error = &error as &dyn std::error::Error, "no probes");
+                prober.set(None, Vec::new()).await;
+            }
+        }
     }
 
     async fn set_services(&self, services: &ServiceSet) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +37,10 @@ pub(crate) trait Endpoints: Debug + Send + Sync {
     async fn set_peers(&self, network: NetworkId, peers: &BTreeMap<NodeId, PeerEndpoints>) -> Result<(), Failure>;
     /// Sets all published services.
     async fn set_services(&self, services: &ServiceSet) -> Result<(), Failure>;
+    /// Sends what other hosts' answers come to from now on to the core.
+    fn watch(&self, inputs: mpsc::Sender<Input>);
+    /// Probes these hosts over a network from now on, and no others.
+    async fn probe(&self, network: NetworkId, hosts: BTreeMap<NodeId, IpAddr>);
     /// Makes a container's network namespace.
     async fn create(&self, container: &str, plan: &EndpointPlan) -> Result<StandingEndpoint, Failure>;
     /// Removes it.

@@ -103,6 +103,7 @@ impl Driver {
     /// Adopts what is there, then serves until the swarm is left or the handle is gone. Containers live on.
     pub(crate) async fn run(mut self) {
         self.hands.containers.watch(self.inputs.clone());
+        self.hands.endpoints.watch(self.inputs.clone());
         self.adopt().await;
         loop {
             let inputs = tokio::select! {
@@ -237,6 +238,7 @@ impl Driver {
             Action::PersistAssignments(_) | Action::PersistEnded(_) => {}
             Action::Report { sequence, reports } => self.outgoing.report(sequence, reports),
             Action::Applied { revision } => self.outgoing.applied(revision),
+            Action::TellSilent { hosts } => self.outgoing.silent(hosts),
             Action::Resync => self.outgoing.resync(),
             Action::ArmTimer { at } => self.timer = Some(at),
             Action::CancelPull { pull } => {

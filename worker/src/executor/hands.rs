@@ -91,6 +91,10 @@ impl Hands {
                     }
                 }]
             }
+            Action::Probe { network, hosts } => {
+                self.endpoints.probe(network, hosts).await;
+                Vec::new()
+            }
             task_action => self.perform_on_task(task_action).await.into_iter().collect(),
         }
     }

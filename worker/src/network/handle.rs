@@ -8,8 +8,8 @@ use shoal_proto::model::NetworkId;
 
 use super::limits::COMMANDS_WAITING;
 use super::{
-    Endpoint, EndpointRequest, NetworkConfig, NetworkError, NetworkPlanInput, Peer, PublishedService, ResolverSockets,
-    VirtualService, actor,
+    Endpoint, EndpointRequest, FrameSocket, NetworkConfig, NetworkError, NetworkPlanInput, Peer, PublishedService,
+    ResolverSockets, VirtualService, actor,
 };
 
 /// The data path of one daemon. Every method may be repeated: what stands already is left as it is.
@@ -109,6 +109,14 @@ impl Networks {
         self.ask(|reply| Command::OpenResolver(container_id.to_owned(), reply)).await
     }
 
+    /// Opens a socket for probes to other hosts on a network. It is of no use once the network is made anew.
+    ///
+    /// # Errors
+    /// Fails when the network is unknown, or when the kernel refuses.
+    pub async fn open_probe(&self, network: NetworkId) -> Result<FrameSocket, NetworkError> {
+        self.ask(|reply| Command::OpenProbe(network, reply)).await
+    }
+
     /// Removes everything of this daemon: for leaving the swarm. Nothing but dropping the handle may follow.
     ///
     /// # Errors
@@ -138,5 +146,6 @@ pub(super) enum Command {
     SetPeers(NetworkId, Vec<Peer>, Reply<()>),
     SetServices(Vec<PublishedService>, Vec<VirtualService>, Reply<()>),
     OpenResolver(String, Reply<ResolverSockets>),
+    OpenProbe(NetworkId, Reply<FrameSocket>),
     Teardown(Reply<()>),
 }

@@ -45,3 +45,6 @@ pub(super) const PORT_WAIT: Duration = Duration::from_micros(200);
 /// How long a bridge may take until it forwards through a new port: the kernel works off such changes at least once a
 /// second.
 pub(super) const PORT_WAIT_MAX: Duration = Duration::from_secs(3);
+
+/// The kind of probes' frames: the first EtherType that IEEE 802 leaves to local experiments.
+pub(super) const PROBE_ETHERTYPE: u16 = 0x88b5;

@@ -37,4 +37,5 @@ pub use desired::{
 };
 pub use error::NetworkError;
 pub use handle::Networks;
+pub use netlink::FrameSocket;
 pub use sockets::ResolverSockets;

@@ -3,10 +3,10 @@
 //! The driver puts, the session takes; neither ever waits for the other. A status that is replaced before it was sent is
 //! never sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use shoal_proto::model::{Revision, TaskId, TaskReport, TaskStatus};
+use shoal_proto::model::{NodeId, Revision, TaskId, TaskReport, TaskStatus};
 use tokio::sync::Notify;
 
 /// What waits to be told to the leader.
@@ -23,6 +23,7 @@ pub(crate) struct Waiting {
     /// The number of the last report that is in it.
     pub(crate) sequence: Option<u64>,
     pub(crate) applied: Option<Revision>,
+    pub(crate) silent: Option<BTreeSet<NodeId>>,
     pub(crate) resync: bool,
 }
 
@@ -38,6 +39,11 @@ impl Outgoing {
     /// The host shows this revision.
     pub(crate) fn applied(&self, revision: Revision) {
         self.put(|waiting| waiting.applied = Some(revision));
+    }
+
+    /// These hosts do not answer.
+    pub(crate) fn silent(&self, hosts: BTreeSet<NodeId>) {
+        self.put(|waiting| waiting.silent = Some(hosts));
     }
 
     /// The whole set is wanted.

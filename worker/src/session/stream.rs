@@ -7,7 +7,7 @@ use shoal_proto::codec;
 use shoal_proto::grpc::dispatcher_client::DispatcherClient;
 use shoal_proto::grpc::manager_frame::Kind as FromManager;
 use shoal_proto::grpc::worker_frame::Kind as ToManager;
-use shoal_proto::grpc::{Applied, Cluster, Heartbeat, ManagerFrame, Register, TaskStatuses, WorkerFrame};
+use shoal_proto::grpc::{Applied, Cluster, Heartbeat, ManagerFrame, Register, Silent, TaskStatuses, WorkerFrame};
 use shoal_proto::model::{AssignmentDiff, Role};
 use shoal_worker_core::Input;
 use tokio::sync::mpsc;
@@ -172,6 +172,10 @@ impl Stream {
             return Err(SessionEnd::Resync);
         }
         let (sequence, applied) = (waiting.sequence, waiting.applied);
+        if let Some(hosts) = &waiting.silent {
+            let node_ids = hosts.iter().map(ToString::to_string).collect();
+            send(&self.frames, ToManager::Silent(Silent { node_ids })).await?;
+        }
         if waiting.has_reports() {
             let reports = codec::encode(&waiting.reports())?.into();
             send(&self.frames, ToManager::Statuses(TaskStatuses { reports })).await?;

@@ -202,6 +202,7 @@ impl Leading {
                 }
             }
             FromWorker::Applied(applied) => self.applied = applied.revision,
+            FromWorker::Silent(_) => {}
         }
     }
 

@@ -9,6 +9,7 @@ use shoal_proto::model::{
 };
 
 use super::{find_network, find_node, find_service, find_task};
+use crate::deciders::condition::is_gone;
 use crate::deciders::membership::MembersView;
 use crate::store::Tables;
 
@@ -108,7 +109,10 @@ impl Reader<'_> {
         };
         let is_job = service.spec.mode.is_job();
         ServiceStatus {
-            running: count(&|task| task.status.state == TaskState::Running),
+            // What a lost node was last heard to run is nobody's service.
+            running: count(&|task| {
+                task.status.state == TaskState::Running && !task.node.is_some_and(|node| is_gone(self.tables, node))
+            }),
             desired,
             completed: count(&|task| is_job && current(task) && task.status.state == TaskState::Complete),
         }

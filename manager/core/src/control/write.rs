@@ -40,7 +40,7 @@ pub(crate) fn write(
         ControlRequest::RemoveService { reference } => {
             let id = find_service(draft.tables(), &reference)?.id;
             draft.remove(ObjectKey::Service(id));
-            Ok(ControlReply::Done)
+            Ok(ControlReply::ServiceRemoved { warnings: Vec::new() })
         }
         ControlRequest::CreateNetwork { spec } => create_network(draft, random, *spec),
         ControlRequest::RemoveNetwork { reference } => {

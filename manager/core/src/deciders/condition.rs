@@ -19,8 +19,17 @@ pub(super) fn ended_by_itself(task: &Task) -> bool {
 }
 
 /// Whether nothing is heard of the node, or it is no more.
-pub(super) fn is_gone(tables: &Tables, node: NodeId) -> bool {
+pub(crate) fn is_gone(tables: &Tables, node: NodeId) -> bool {
     tables.node(node).is_none_or(|node| node.status.state == NodeState::Down)
+}
+
+/// Nodes by the names that people know them by.
+pub(crate) fn node_names(tables: &Tables, nodes: &[NodeId]) -> String {
+    let name = |node: &NodeId| match tables.node(*node).map(|node| node.description.hostname.as_str()) {
+        None | Some("") => node.to_string(),
+        Some(name) => name.to_owned(),
+    };
+    nodes.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether tasks may not stay on the node.

@@ -99,5 +99,6 @@ fn status(state: TaskState, message: &str, timestamp: Timestamp) -> TaskStatus {
         pid: None,
         exit: None,
         ports: PortStatus::default(),
+        draining: false,
     }
 }

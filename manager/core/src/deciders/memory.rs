@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use shoal_proto::model::{NodeId, ServiceId, Task, TaskId, TaskState, Timestamp, Version};
 
-use super::update::RunTimes;
 use crate::limits::{FAILURE_WINDOW, FAILURES_REMEMBERED};
 
 /// A leader's memory.
@@ -63,10 +62,10 @@ impl Memory {
         }
         counts
     }
-}
 
-impl RunTimes for Memory {
-    fn running_since(&self, task: TaskId) -> Option<Timestamp> {
+    /// When a task that ended began to run. `None`: not seen, or it never ran.
+    #[must_use]
+    pub fn running_since(&self, task: TaskId) -> Option<Timestamp> {
         self.ran_from.get(&task).copied()
     }
 }

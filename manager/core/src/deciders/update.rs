@@ -7,24 +7,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_proto::model::{
-    Availability, FailureAction, Service, Task, TaskId, TaskState, Timestamp, UpdateConfig, UpdateOrder, UpdateState,
-    UpdateStatus,
+    Availability, FailureAction, NodeId, Service, ServiceId, Task, TaskId, TaskState, Timestamp, UpdateConfig,
+    UpdateOrder, UpdateState, UpdateStatus,
 };
 
-use super::condition::{ended_by_itself, is_current, is_live};
+use super::condition::{ended_by_itself, is_current, is_live, node_names};
 use super::plan::{Plan, Step};
 use super::restart::is_settled;
+use crate::limits::{CONVERGENCE_LOOK, CONVERGENCE_MAX};
 use crate::store::{Slot, Tables};
 
-/// When tasks that ended began to run, as far as this leader has seen it.
-pub trait RunTimes {
-    /// `None`: not seen, or it never ran.
+/// What a leader has seen beyond the tables.
+pub trait Witness {
+    /// When a task that ended began to run. `None`: not seen, or it never ran.
     fn running_since(&self, task: TaskId) -> Option<Timestamp>;
+
+    /// Nodes whose kernels may still lead connections to a service elsewhere than the tables say.
+    fn lagging(&self, service: ServiceId) -> Vec<NodeId>;
 }
 
 /// For one service that is no job.
 #[must_use]
-pub fn decide(tables: &Tables, service: &Service, runs: &dyn RunTimes, now: Timestamp) -> Plan {
+pub fn decide(tables: &Tables, service: &Service, witness: &dyn Witness, now: Timestamp) -> Plan {
     let state = service.update_status.as_ref().map(|status| status.state);
     if matches!(state, Some(UpdateState::Paused | UpdateState::RollbackPaused)) {
         return Plan::default();
@@ -34,7 +38,7 @@ pub fn decide(tables: &Tables, service: &Service, runs: &dyn RunTimes, now: Time
     let config = if rolling_back { &service.spec.rollback } else { &service.spec.update };
     let slots =
         tables.service_slots(service.id).filter_map(|(slot, tasks)| SlotView::of(tables, service, (slot, tasks), now));
-    let mut update = Update { service, config, runs, now, slots: slots.collect(), started: Timestamp::default() };
+    let mut update = Update { service, config, witness, now, slots: slots.collect(), started: Timestamp::default() };
     if !underway {
         if update.slots.iter().all(|slot| !slot.is_dirty()) {
             return Plan::default();
@@ -52,7 +56,7 @@ pub fn decide(tables: &Tables, service: &Service, runs: &dyn RunTimes, now: Time
     let mut plan = Plan::default();
     update.roll(&mut plan);
     if update.slots.iter().all(|slot| slot.is_settled_at(&update)) {
-        update.complete(rolling_back, &mut plan);
+        update.complete(tables, rolling_back, &mut plan);
     }
     plan
 }
@@ -61,7 +65,7 @@ pub fn decide(tables: &Tables, service: &Service, runs: &dyn RunTimes, now: Time
 struct Update<'a> {
     service: &'a Service,
     config: &'a UpdateConfig,
-    runs: &'a dyn RunTimes,
+    witness: &'a dyn Witness,
     now: Timestamp,
     started: Timestamp,
     slots: Vec<SlotView<'a>>,
@@ -104,7 +108,13 @@ impl<'a> SlotView<'a> {
 
     /// Whether the update has something to do there.
     fn is_dirty(&self) -> bool {
-        !self.frozen && (!self.old.is_empty() || self.ended_old || self.current.len() > 1)
+        let differs = !self.old.is_empty() || self.ended_old || self.current.len() > 1;
+        differs && !self.is_out_of_reach()
+    }
+
+    /// What a new task would be needed for must wait.
+    fn is_out_of_reach(&self) -> bool {
+        self.frozen && self.current.is_empty()
     }
 
     /// Whether a new task has still to be made there.
@@ -121,13 +131,13 @@ impl<'a> SlotView<'a> {
 
     /// When one of them first ran or ended.
     fn reached(&self, update: &Update<'_>) -> Option<Timestamp> {
-        let at = |task: &Arc<Task>| update.runs.running_since(task.id).unwrap_or(task.status.timestamp);
+        let at = |task: &Arc<Task>| update.witness.running_since(task.id).unwrap_or(task.status.timestamp);
         self.made(update).filter(|task| task.status.state >= TaskState::Running).map(at).min()
     }
 
     /// Whether it takes one of the update's places.
     fn is_under_way(&self, update: &Update<'_>) -> bool {
-        if self.frozen || self.made(update).next().is_none() {
+        if self.is_out_of_reach() || self.made(update).next().is_none() {
             return false;
         }
         match self.reached(update) {
@@ -145,7 +155,7 @@ impl<'a> SlotView<'a> {
 impl Update<'_> {
     /// Takes up as many slots as there are free places, and ends what was waited for.
     fn roll(&self, plan: &mut Plan) {
-        for slot in self.slots.iter().filter(|slot| !slot.frozen && !slot.current.is_empty()) {
+        for slot in self.slots.iter().filter(|slot| !slot.current.is_empty()) {
             self.finish(slot, plan);
         }
         let under_way = self.slots.iter().filter(|slot| slot.is_under_way(self)).count();
@@ -232,12 +242,12 @@ impl Update<'_> {
         if !ended_by_itself(task) {
             return false;
         }
-        let ran_from = self.runs.running_since(task.id).unwrap_or(task.meta.created_at);
+        let ran_from = self.witness.running_since(task.id).unwrap_or(task.meta.created_at);
         task.status.timestamp.since(ran_from) < self.config.monitor || task.status.state == TaskState::Rejected
     }
 
-    /// Nothing is left to do: watched a little longer, the update is done.
-    fn complete(&self, rolling_back: bool, plan: &mut Plan) {
+    /// Nothing is left to do: watched a little longer, and shown by every host, the update is done.
+    fn complete(&self, tables: &Tables, rolling_back: bool, plan: &mut Plan) {
         let last = self.slots.iter().filter_map(|slot| slot.reached(self)).max().unwrap_or(self.started);
         let watched = if self.config.delay >= self.config.monitor {
             self.config.delay + Duration::from_secs(1)
@@ -248,11 +258,25 @@ impl Update<'_> {
             plan.wake_at(last + watched);
             return;
         }
-        let (state, text) = if rolling_back {
-            (UpdateState::RollbackCompleted, "rollback completed")
+        let (state, waiting, text) = if rolling_back {
+            (UpdateState::RollbackCompleted, UpdateState::RollbackStarted, "rollback completed")
         } else {
-            (UpdateState::Completed, "update completed")
+            (UpdateState::Completed, UpdateState::Updating, "update completed")
         };
+        let lagging = self.witness.lagging(self.service.id);
+        let mut text = text.to_owned();
+        if !lagging.is_empty() {
+            let names = node_names(tables, &lagging);
+            if self.now < last + watched + CONVERGENCE_MAX {
+                let waits = format!("waiting for {names} to show where connections lead now");
+                if self.service.update_status.as_ref().is_none_or(|status| status.message != waits) {
+                    plan.push(self.progress(waiting, waits, self.started));
+                }
+                plan.wake_at(self.now + CONVERGENCE_LOOK);
+                return;
+            }
+            text = format!("{text}, but {names} did not show where connections lead now");
+        }
         let mut status = self.status(state, text, self.started);
         status.completed_at = Some(self.now);
         plan.push(Step::Progress { service: self.service.id, status });

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use shoal_proto::model::{
     LocalNetwork, NetworkAssignment, NetworkDriver, NetworkId, NetworkService, NetworkTask, Node, NodeId,
-    PeerEndpoints, PublishMode, Service, ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskState,
+    PeerEndpoints, PublishMode, Service, ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskId,
+    TaskState,
 };
 
 use crate::admit::wished_mtu;
@@ -16,20 +17,22 @@ use crate::store::Tables;
 /// Entries that are the same for many workers, made once.
 pub(super) struct Shared<'a> {
     pub(super) tables: &'a Tables,
+    suspects: &'a BTreeSet<NodeId>,
     services: BTreeMap<ServiceId, Option<Arc<ServiceEndpoints>>>,
     peers: BTreeMap<(NetworkId, NodeId), Option<Arc<PeerEndpoints>>>,
     names: BTreeMap<(NetworkId, ServiceId), Option<Arc<NetworkService>>>,
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn new(tables: &'a Tables) -> Self {
-        Self { tables, services: BTreeMap::new(), peers: BTreeMap::new(), names: BTreeMap::new() }
+    pub(super) fn new(tables: &'a Tables, suspects: &'a BTreeSet<NodeId>) -> Self {
+        Self { tables, suspects, services: BTreeMap::new(), peers: BTreeMap::new(), names: BTreeMap::new() }
     }
 
     /// A service with published ports.
     pub(super) fn service(&mut self, id: ServiceId) -> Option<Arc<ServiceEndpoints>> {
-        let tables = self.tables;
-        self.services.entry(id).or_insert_with(|| service_endpoints(tables, id).map(Arc::new)).clone()
+        let Self { tables, suspects, .. } = *self;
+        let made = || service_endpoints(tables, suspects, id).map(Arc::new);
+        self.services.entry(id).or_insert_with(made).clone()
     }
 
     /// What one host has on a network.
@@ -40,14 +43,15 @@ impl<'a> Shared<'a> {
 
     /// What a service is to the containers of a network.
     pub(super) fn names(&mut self, key: (NetworkId, ServiceId)) -> Option<Arc<NetworkService>> {
-        let tables = self.tables;
-        self.names.entry(key).or_insert_with(|| network_service(tables, key).map(Arc::new)).clone()
+        let Self { tables, suspects, .. } = *self;
+        let made = || network_service(tables, suspects, key).map(Arc::new);
+        self.names.entry(key).or_insert_with(made).clone()
     }
 }
 
 /// The task, when it is the node's affair: from its placement until it is forgotten. A node that was given up for a
 /// task does not get it back.
-pub(super) fn task(tables: &Tables, node: NodeId, id: shoal_proto::model::TaskId) -> Option<&Arc<Task>> {
+pub(super) fn task(tables: &Tables, node: NodeId, id: TaskId) -> Option<&Arc<Task>> {
     tables.task(id).filter(|task| is_assigned(task, node))
 }
 
@@ -80,7 +84,12 @@ pub(super) fn is_assigned(task: &Task, node: NodeId) -> bool {
 
 /// Whether the task answers for its service.
 pub(super) fn is_backend(task: &Task) -> bool {
-    task.status.state == TaskState::Running && task.desired == TaskState::Running && !task.attachments.is_empty()
+    can_answer(task) && task.desired == TaskState::Running && !task.status.draining
+}
+
+/// Whether the task would answer for its service if it were asked.
+pub(super) fn can_answer(task: &Task) -> bool {
+    task.status.state == TaskState::Running && !task.attachments.is_empty()
 }
 
 /// The networks and addresses that a placed task holds, and where.
@@ -109,7 +118,7 @@ pub(super) fn networks_of(tables: &Tables, service: &Service) -> BTreeSet<Networ
     overlays(tables, &service.spec.task).map(|(network, _)| network.id).chain(given).collect()
 }
 
-fn service_endpoints(tables: &Tables, id: ServiceId) -> Option<ServiceEndpoints> {
+fn service_endpoints(tables: &Tables, suspects: &BTreeSet<NodeId>, id: ServiceId) -> Option<ServiceEndpoints> {
     let service = tables.service(id)?;
     let ingress = tables.ingress()?.id;
     let ports = service.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Ingress);
@@ -121,23 +130,39 @@ fn service_endpoints(tables: &Tables, id: ServiceId) -> Option<ServiceEndpoints>
         let (_, node, address) = addresses_held(task).find(|(network, ..)| *network == ingress)?;
         Some((task.id, ServiceBackend { address, node }))
     };
-    let backends = tables.service_tasks(id).filter(|task| is_backend(task)).filter_map(backend).collect();
+    let mut backends: BTreeMap<_, _> =
+        tables.service_tasks(id).filter(|task| is_backend(task)).filter_map(backend).collect();
+    leave_out(&mut backends, |backend| suspects.contains(&backend.node));
     Some(ServiceEndpoints { name: service.spec.name.clone(), ports, backends })
 }
 
-fn network_service(tables: &Tables, (network, id): (NetworkId, ServiceId)) -> Option<NetworkService> {
+fn network_service(
+    tables: &Tables,
+    suspects: &BTreeSet<NodeId>,
+    (network, id): (NetworkId, ServiceId),
+) -> Option<NetworkService> {
     let service = tables.service(id)?;
     let (_, wish) = overlays(tables, &service.spec.task).find(|(wished, _)| wished.id == network)?;
     let on_network = |task: &Arc<Task>| {
         let (_, node, address) = addresses_held(task).find(|(held, ..)| *held == network)?;
         Some((task.id, NetworkTask { name: task.name(), address, node }))
     };
+    let mut tasks: BTreeMap<_, _> =
+        tables.service_tasks(id).filter(|task| is_backend(task)).filter_map(on_network).collect();
+    leave_out(&mut tasks, |task| suspects.contains(&task.node));
     Some(NetworkService {
         name: service.spec.name.clone(),
         aliases: wish.aliases.clone(),
         vip: service.endpoint.virtual_ips.iter().find(|held| held.network == network).map(|held| held.address.address),
-        tasks: tables.service_tasks(id).filter(|task| is_backend(task)).filter_map(on_network).collect(),
+        tasks,
     })
+}
+
+/// Takes those out that are suspected, unless nobody would be left: suspicion may be wrong.
+fn leave_out<T>(backends: &mut BTreeMap<TaskId, T>, is_suspect: impl Fn(&T) -> bool) {
+    if backends.values().any(|backend| !is_suspect(backend)) {
+        backends.retain(|_, backend| !is_suspect(backend));
+    }
 }
 
 fn peer_endpoints(tables: &Tables, (network, node): (NetworkId, NodeId)) -> Option<PeerEndpoints> {
@@ -149,7 +174,7 @@ fn peer_endpoints(tables: &Tables, (network, node): (NetworkId, NodeId)) -> Opti
     let tasks = held.filter(|(held, ..)| *held == network).map(|(.., address)| address);
     let mut addresses: Vec<IpAddr> = own.into_iter().chain(tasks).collect();
     addresses.sort_unstable();
-    (!addresses.is_empty()).then_some(PeerEndpoints { host, addresses })
+    (!addresses.is_empty()).then_some(PeerEndpoints { host, addresses, own })
 }
 
 /// A network as one node sees it.

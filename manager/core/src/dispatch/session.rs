@@ -4,20 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentDiff, NetworkAssignment, NetworkAttachment, NetworkId, NetworkService, NodeId, PeerEndpoints, Revision,
-    ServiceEndpoints, ServiceId, Task, TaskId, TaskState,
+    AssignmentDiff, Drained, NetworkAssignment, NetworkAttachment, NetworkId, NetworkService, NodeId, PeerEndpoints,
+    Revision, ServiceEndpoints, ServiceId, Task, TaskId, TaskState,
 };
 
 use super::assemble::{self, Shared, is_assigned};
+use super::drain::Drains;
 use crate::{CloseReason, Output, SessionId};
 
 /// A worker's stream.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) id: SessionId,
-    pub(super) applied: Revision,
     pub(super) stale: Stale,
+    applied: Revision,
     revision: Revision,
+    /// Services whose endpoints the worker was told and has not acknowledged, and by which revision.
+    unacknowledged: BTreeMap<ServiceId, Revision>,
+    drained: BTreeMap<TaskId, Drained>,
     tasks: BTreeMap<TaskId, SentTask>,
     networks: BTreeMap<NetworkId, NetworkAssignment>,
     peers: BTreeMap<(NetworkId, NodeId), Arc<PeerEndpoints>>,
@@ -32,6 +36,7 @@ pub(super) struct Stale {
     pub(super) services: BTreeSet<ServiceId>,
     pub(super) peers: BTreeSet<(NetworkId, NodeId)>,
     pub(super) names: BTreeSet<(NetworkId, ServiceId)>,
+    pub(super) drained: BTreeSet<TaskId>,
     pub(super) networks: bool,
 }
 
@@ -52,9 +57,11 @@ impl Session {
     pub(super) fn new(id: SessionId) -> Self {
         Self {
             id,
-            applied: Revision(0),
             stale: Stale::default(),
+            applied: Revision(0),
             revision: Revision(0),
+            unacknowledged: BTreeMap::new(),
+            drained: BTreeMap::new(),
             tasks: BTreeMap::new(),
             networks: BTreeMap::new(),
             peers: BTreeMap::new(),
@@ -67,17 +74,38 @@ impl Session {
         self.revision
     }
 
+    pub(super) fn applied(&self) -> Revision {
+        self.applied
+    }
+
+    /// The worker's kernel shows this set.
+    pub(super) fn acknowledge(&mut self, revision: Revision) {
+        self.applied = self.applied.max(revision.min(self.revision));
+        self.unacknowledged.retain(|_, told| *told > self.applied);
+    }
+
+    /// By which revision the worker was told of a service's endpoints, unless it has acknowledged that.
+    pub(super) fn unacknowledged(&self, service: ServiceId) -> Option<Revision> {
+        // Before the whole set is acknowledged nothing is known of what the kernel shows.
+        let whole = (self.applied == Revision(0)).then_some(Revision(1));
+        self.unacknowledged.get(&service).copied().or(whole)
+    }
+
     pub(super) fn close(self, node: NodeId, reason: CloseReason) -> Output {
         Output::CloseSession { node, session: self.id, reason }
     }
 
     /// What is new to the worker; at first, everything.
-    pub(super) fn flush(&mut self, shared: &mut Shared<'_>, node: NodeId) -> Option<Output> {
+    pub(super) fn flush(&mut self, shared: &mut Shared<'_>, drains: &Drains, node: NodeId) -> Option<Output> {
         if self.revision == Revision(0) {
-            self.stale = everything(shared, node);
+            self.stale = everything(shared, drains, node);
         }
-        let mut diff =
-            AssignmentDiff { base: self.revision, result: Revision(self.revision.0 + 1), ..AssignmentDiff::default() };
+        let mut diff = AssignmentDiff {
+            base: self.revision,
+            result: Revision(self.revision.0 + 1),
+            index: shared.tables.index(),
+            ..AssignmentDiff::default()
+        };
         if std::mem::take(&mut self.stale.networks) {
             // Marks what comes and goes with them.
             self.tell_networks(shared, node, &mut diff);
@@ -104,10 +132,22 @@ impl Session {
                 diff.names.insert(key, entry);
             }
         }
+        for id in stale.drained {
+            let now = drains.drained(id).filter(|_| self.tasks.contains_key(&id));
+            if self.drained.get(&id) != now.as_ref() {
+                match now {
+                    Some(drained) => self.drained.insert(id, drained),
+                    None => self.drained.remove(&id),
+                };
+                diff.drained.insert(id, now);
+            }
+        }
         if diff.is_empty() {
             return None;
         }
         self.revision = diff.result;
+        let told = diff.services.keys().copied().chain(diff.names.keys().map(|(_, service)| *service));
+        self.unacknowledged.extend(told.map(|service| (service, diff.result)));
         Some(Output::Assign { node, session: self.id, diff })
     }
 
@@ -152,11 +192,13 @@ impl Session {
     }
 }
 
-fn everything(shared: &Shared<'_>, node: NodeId) -> Stale {
+fn everything(shared: &Shared<'_>, drains: &Drains, node: NodeId) -> Stale {
     let tables = shared.tables;
-    let tasks = tables.node_tasks(node).filter(|task| is_assigned(task, node));
+    let tasks: BTreeSet<TaskId> =
+        tables.node_tasks(node).filter(|task| is_assigned(task, node)).map(|task| task.id).collect();
     Stale {
-        tasks: tasks.map(|task| task.id).collect(),
+        drained: tasks.iter().copied().filter(|task| drains.drained(*task).is_some()).collect(),
+        tasks,
         services: tables.services().map(|service| service.id).collect(),
         networks: true,
         ..Stale::default()

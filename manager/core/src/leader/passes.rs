@@ -2,17 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use shoal_proto::model::{NodeId, ServiceId, ServiceMode, TaskState};
+use shoal_proto::model::{NodeId, ServiceId, ServiceMode, TaskId, TaskState, Timestamp};
 
 use super::dirty::Dirty;
 use super::{Lost, Reign};
+use crate::deciders::memory::Memory;
 use crate::deciders::{
     Plan, Step, allocator, enforcer, execute, global, job, liveness, reaper, replicated, restart, scheduler, update,
 };
+use crate::dispatch::Dispatcher;
 use crate::limits::{BATCH_WEIGHT, FULL_PASS_PERIOD, PASS_ROUNDS, PROPOSALS_IN_FLIGHT};
 use crate::output::{Change, CloseReason};
 use crate::replica::Replica;
-use crate::store::SlotKey;
+use crate::store::{SlotKey, Tables};
+
+/// What this leader has seen beyond the tables.
+struct Seen<'a> {
+    memory: &'a Memory,
+    dispatcher: &'a Dispatcher,
+    tables: &'a Tables,
+}
+
+impl update::Witness for Seen<'_> {
+    fn running_since(&self, task: TaskId) -> Option<Timestamp> {
+        self.memory.running_since(task)
+    }
+
+    fn lagging(&self, service: ServiceId) -> Vec<NodeId> {
+        self.dispatcher.lagging(service, self.tables)
+    }
+}
 
 impl Reign {
     /// Runs passes until nothing is left to decide, or the log is too far behind.
@@ -108,7 +127,9 @@ impl Reign {
         };
         self.perform_for(replica, id, plan)?;
         if !service.spec.mode.is_job() {
-            let plan = update::decide(self.draft.tables(), &service, &self.memory, now);
+            let tables = self.draft.tables();
+            let seen = Seen { memory: &self.memory, dispatcher: &self.dispatcher, tables };
+            let plan = update::decide(tables, &service, &seen, now);
             self.perform_for(replica, id, plan)?;
         }
         Ok(())
@@ -156,6 +177,8 @@ impl Reign {
         for step in plan.steps {
             if let Step::Believe { node, .. } = &step {
                 self.silenced.extend(self.dispatcher.close(*node, CloseReason::Silent));
+                self.complaints.remove(node);
+                self.suspect();
             }
             execute(&mut self.draft, &mut self.random, step);
             if self.draft.weight() >= BATCH_WEIGHT {

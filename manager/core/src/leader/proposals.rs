@@ -3,6 +3,7 @@
 use raft::eraftpb::{Entry, EntryType};
 use shoal_proto::codec;
 
+use super::barrier::Barrier;
 use super::{Lost, PendingAnswer, Reign};
 use crate::output::Change;
 use crate::replica::{MembershipChange, Replica};
@@ -79,7 +80,7 @@ impl Reign {
 
     /// How many requests wait.
     pub(super) fn pending_count(&self) -> usize {
-        self.pending.values().map(Vec::len).sum::<usize>() + self.wishes.len()
+        self.pending.values().map(Vec::len).sum::<usize>() + self.wishes.len() + self.barriers.len()
     }
 
     /// Answers all that waited for entries up to the tables'.
@@ -87,13 +88,18 @@ impl Reign {
         let index = tables.index();
         let rest = self.pending.split_off(&(index + 1));
         let due = std::mem::replace(&mut self.pending, rest);
-        let answer = |(id, answer)| {
+        let mut outputs = Vec::new();
+        for (id, answer) in due.into_values().flatten() {
             let answer = match answer {
                 PendingAnswer::Ready(answer) => answer,
                 PendingAnswer::Joined { raft_id } => Answer::Joined { raft_id, members: tables.members() },
+                PendingAnswer::Removed { service } => {
+                    self.barriers.push(Barrier::new(id, service, self.now));
+                    continue;
+                }
             };
-            Output::Reply { id, outcome: Ok(answer), index }
-        };
-        due.into_values().flatten().map(answer).collect()
+            outputs.push(Output::Reply { id, outcome: Ok(answer), index });
+        }
+        outputs
     }
 }

@@ -29,8 +29,19 @@ impl Reign {
         if let Some(refusal) = self.refuse_overload(id, index) {
             return Some(refusal);
         }
+        let removed = match &request {
+            ControlRequest::RemoveService { reference } => control::find_service(self.draft.tables(), reference).ok(),
+            _ => None,
+        };
+        let removed = removed.map(|service| service.id);
         match control::write(&mut self.draft, &mut self.random, members, request) {
-            Ok(reply) => self.reply(id, Answer::Control(reply), index),
+            Ok(reply) => {
+                if let Some(service) = removed {
+                    self.answer_when_committed(id, PendingAnswer::Removed { service });
+                    return None;
+                }
+                self.reply(id, Answer::Control(reply), index)
+            }
             Err(error) => Some(Output::Reply { id, outcome: Err(error), index }),
         }
     }

@@ -1,5 +1,6 @@
 //! Workers' streams: who is there, and what they report.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use shoal_proto::model::{
@@ -8,6 +9,7 @@ use shoal_proto::model::{
 
 use super::Reign;
 use crate::deciders::liveness::grace;
+use crate::deciders::suspicion;
 use crate::{CloseReason, Output, SessionId};
 
 /// What a worker says when it opens its stream.
@@ -66,6 +68,31 @@ impl Reign {
             reports.into_iter().for_each(|report| self.report(node, report));
         }
         refusal
+    }
+
+    /// Which hosts a worker can't reach.
+    pub(crate) fn silent(&mut self, node: NodeId, session: SessionId, hosts: BTreeSet<NodeId>) -> Option<Output> {
+        let refusal = self.heartbeat(node, session);
+        if refusal.is_none() {
+            self.complaints.insert(node, hosts);
+            self.suspect();
+        }
+        refusal
+    }
+
+    /// A worker's stream has ended.
+    pub(crate) fn session_closed(&mut self, node: NodeId, session: SessionId) {
+        if self.dispatcher.is_open(node, session) {
+            self.dispatcher.ended(node, session);
+            self.complaints.remove(&node);
+            self.suspect();
+        }
+    }
+
+    /// Takes the hosts that too many others can't reach out of balancing, and puts back those that answer.
+    pub(super) fn suspect(&mut self) {
+        let suspects = suspicion::decide(self.draft.tables(), &self.complaints);
+        self.dispatcher.suspect(suspects, self.draft.tables());
     }
 
     fn report(&mut self, node: NodeId, report: TaskReport) {

@@ -77,8 +77,9 @@ impl ControlPlane {
             Input::Heartbeat { node, session } => reign.heartbeat(node, session),
             Input::Reports { node, session, reports } => reign.reports(node, session, reports),
             Input::Applied { node, session, revision } => reign.applied(node, session, revision),
+            Input::Silent { node, session, hosts } => reign.silent(node, session, hosts),
             Input::SessionClosed { node, session } => {
-                reign.dispatcher().ended(node, session);
+                reign.session_closed(node, session);
                 None
             }
             _ => None,
@@ -118,6 +119,7 @@ fn session_of(input: &Input) -> Option<(NodeId, SessionId)> {
         | Input::Heartbeat { node, session }
         | Input::Reports { node, session, .. }
         | Input::Applied { node, session, .. }
+        | Input::Silent { node, session, .. }
         | Input::SessionClosed { node, session } => Some((*node, *session)),
         _ => None,
     }

@@ -24,11 +24,28 @@ use super::words::Words;
 /// Tables under construction, and who is called what.
 pub(crate) struct Stage {
     draft: Draft,
-    memory: Memory,
+    seen: Seen,
     now: Timestamp,
     /// Nicknames, by the text of the identifier.
     names: BTreeMap<String, String>,
     count: u128,
+}
+
+/// What the script says that a leader has seen.
+#[derive(Default)]
+struct Seen {
+    memory: Memory,
+    lagging: Vec<NodeId>,
+}
+
+impl update::Witness for Seen {
+    fn running_since(&self, task: TaskId) -> Option<Timestamp> {
+        self.memory.running_since(task)
+    }
+
+    fn lagging(&self, _service: ServiceId) -> Vec<NodeId> {
+        self.lagging.clone()
+    }
 }
 
 const START: i64 = 100;
@@ -51,7 +68,7 @@ impl Stage {
             subnet_size: 24,
             data_path_port: 4789,
         });
-        Self { draft, memory: Memory::default(), now, names: BTreeMap::new(), count: 0 }
+        Self { draft, seen: Seen::default(), now, names: BTreeMap::new(), count: 0 }
     }
 
     /// Does what a line says, and tells what came of it.
@@ -75,6 +92,11 @@ impl Stage {
             "service" => self.put_service(&words).map(|()| String::new()),
             "task" => self.put_task(&words).map(|()| String::new()),
             "update-status" => self.put_status(&words).map(|()| String::new()),
+            "lagging" => {
+                let nodes = words.all("node").iter().map(|node| self.id_of(node));
+                self.seen.lagging = nodes.collect::<Result<_, _>>()?;
+                Ok(String::new())
+            }
             "serve" => self.serve(&words).map(|()| String::new()),
             "decide" => self.decide(&words).map(|plan| self.nicknames(&plan.to_string())),
             other => Err(format!("unknown verb {other}")),
@@ -245,13 +267,14 @@ impl Stage {
                 pid: None,
                 exit: None,
                 ports: PortStatus::default(),
+                draining: false,
             },
             desired,
             host_ports: host_ports(stored.as_ref()),
             attachments: words.all("address").iter().filter_map(attachment).collect(),
             job_iteration: stored.as_ref().and_then(|it| it.job_iteration),
         };
-        self.memory.observe(before.as_deref(), Some(&task), self.now);
+        self.seen.memory.observe(before.as_deref(), Some(&task), self.now);
         self.draft.put_task(task);
         Ok(())
     }
@@ -309,7 +332,7 @@ impl Stage {
                 }
             }
             "restart" => restart::decide(tables, &*service()?, self.now),
-            "update" => update::decide(tables, &*service()?, &self.memory, self.now),
+            "update" => update::decide(tables, &*service()?, &self.seen, self.now),
             "reap" => {
                 let slot = Slot::Number(words.number("slot")?.unwrap_or(1));
                 reaper::decide(tables, (self.id_of(subject)?, slot))
@@ -326,7 +349,7 @@ impl Stage {
             "ports" => allocator::decide_service(tables, &*service()?, &mut Cursor::default()),
             "node-addresses" => allocator::decide_nodes(tables, &mut Cursor::default()),
             "task-addresses" => allocator::decide_tasks(tables, &mut Cursor::default()),
-            "placement" => scheduler::decide(tables, &self.memory, self.now),
+            "placement" => scheduler::decide(tables, &self.seen.memory, self.now),
             other => return Err(format!("unknown decider {other}")),
         })
     }

@@ -13,7 +13,7 @@ use super::version::ApiVersion;
 use super::version_gates;
 use crate::error::ApiError;
 use crate::query::{RegistryAuthFrom, ServiceCreateQuery, ServiceListQuery, ServiceUpdateQuery};
-use crate::types::ServiceSpec;
+use crate::types::{ServiceSpec, ServiceUpdateResponse};
 
 pub(super) async fn list(State(app): State<App>, Extension(version): Extension<ApiVersion>, params: Params) -> Answer {
     let query = ServiceListQuery {
@@ -66,8 +66,12 @@ pub(super) async fn update(
 }
 
 pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    app.backend.remove_service(&id).await?;
-    answer::empty(StatusCode::OK)
+    let warnings = app.backend.remove_service(&id).await?;
+    if warnings.is_empty() {
+        return answer::empty(StatusCode::OK);
+    }
+    // A client of Docker's reads no body here.
+    answer::json(&ServiceUpdateResponse { warnings })
 }
 
 pub(super) async fn logs(

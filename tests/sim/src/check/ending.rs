@@ -279,7 +279,8 @@ impl Swarm<'_> {
             let tasks = self.claims().tasks.values().filter(|task| task.node == Some(host.node) && runs(task));
             let held = tasks.flat_map(|task| &task.attachments).map(|held| (held.network, held.address.address));
             for (network, address) in own.into_iter().chain(held) {
-                let empty = || PeerEndpoints { host: host.ip(), addresses: Vec::new() };
+                let own = own.filter(|(of, _)| *of == network).map(|(_, address)| address);
+                let empty = || PeerEndpoints { host: host.ip(), addresses: Vec::new(), own };
                 peers.entry((network, host.node)).or_insert_with(empty).addresses.push(address);
             }
         }

@@ -197,7 +197,7 @@ impl Client {
             | (Answer::Control(ControlReply::Done), Wish::Change { name, .. }) => {
                 Some(Promise::Service { name: name.clone(), operation })
             }
-            (Answer::Control(ControlReply::Done), Wish::Remove { name }) => {
+            (Answer::Control(ControlReply::ServiceRemoved { .. }), Wish::Remove { name }) => {
                 Some(Promise::ServiceGone { name: name.clone() })
             }
             (Answer::Control(ControlReply::Done), Wish::Node { node, .. }) => {

@@ -8,7 +8,7 @@ use shoal_worker_core::{Action, Input};
 
 use super::World;
 use crate::event::{Daemon, Event};
-use crate::host::{AgentProcess, LiveSession, host_at, spread};
+use crate::host::{AgentProcess, Host, LiveSession, host_at, spread};
 use crate::limits::{AGENT_QUEUE, HEARTBEAT, RECONNECT, REDIRECTS, REGISTER_TIMEOUT, SILENCE};
 use crate::network::HostId;
 use crate::stream::{Down, Up};
@@ -82,6 +82,11 @@ impl World {
                         live.last_report = Some(sequence);
                         let id = live.id;
                         self.send_up(id, Up::Reports(reports));
+                    }
+                }
+                Action::TellSilent { hosts } => {
+                    if let Some(id) = self.session_of(host) {
+                        self.send_up(id, Up::Silent(hosts));
                     }
                 }
                 Action::Applied { revision } => {
@@ -244,7 +249,17 @@ impl World {
         let Some(live) = agent.session.as_mut().filter(|live| live.id == session) else { return };
         live.heartbeats.push_back(live.last_report);
         self.send_up(session, Up::Heartbeat);
+        self.probe(host);
         self.plan(HEARTBEAT, host, Daemon::Beat { session });
+    }
+
+    /// The worker hears which hosts answer its probes; now and then one that could answers too late.
+    fn probe(&mut self, host: HostId) {
+        let starved = self.phase.is_chaos() && self.draw.happens(20);
+        let others = self.hosts.iter().filter(|other| other.id != host);
+        let answers = |other: &&Host| other.agent.is_some() && self.network.connects(host, other.id);
+        let hosts = others.filter(|other| starved || !answers(other)).map(|other| other.node).collect();
+        self.tell_agent(host, Input::Silent { hosts });
     }
 
     pub(super) fn silence(&mut self, host: HostId, session: SessionId) {

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use shoal_proto::model::TaskId;
+use shoal_proto::model::{NodeState, TaskId};
 use shoal_worker_core::{Action, Input, NetworkNamespace, Operation};
 
 use super::World;
 use crate::event::{Daemon, Event};
-use crate::host::{Effect, Kernel, Misuse, fatal, temporary};
+use crate::host::{Effect, Host, Kernel, Misuse, fatal, temporary};
+use crate::limits::HEARD_LONG_AGO;
 use crate::network::HostId;
 
 impl World {
@@ -24,6 +25,11 @@ impl World {
             _ => None,
         };
         let present = matches!(&action, Action::Pull { image, .. } if of.kernel.images.contains(image));
+        if let Some((task, _)) = stop {
+            self.check_drained(host, task);
+        }
+        let of = &mut self.hosts[host.0];
+        let Some(agent) = &mut of.agent else { return };
         let latency = self.draw.micros(if present { 500..3_000 } else { micros(&action) });
         let operation = agent.begin(action);
         if let Some((task, grace)) = stop
@@ -41,6 +47,31 @@ impl World {
             }
         }
         self.plan(latency, host, Daemon::Done { operation });
+    }
+
+    /// A stop that rests on the managers' word finds no host that leads connections to the task. Hosts that were not
+    /// heard of a while ago were not asked.
+    fn check_drained(&mut self, host: HostId, task: TaskId) {
+        let of = &self.hosts[host.0];
+        let Some(assignments) = of.agent.as_ref().map(|agent| agent.core.assignments()) else { return };
+        let Some(service) = assignments.tasks.get(&task).map(|assigned| assigned.task.service) else { return };
+        if !assignments.drained.contains_key(&task) {
+            return;
+        }
+        let now = self.queue.now();
+        let nodes = &self.checks.history.claims().nodes;
+        let heard = |node| {
+            let status = nodes.get(&node).map(|node| &node.status);
+            status.is_some_and(|status| status.state == NodeState::Ready && now.since(status.since) > HEARD_LONG_AGO)
+        };
+        let leads = |other: &&Host| {
+            let services = other.kernel.services.as_ref();
+            heard(other.node) && services.is_some_and(|services| services.leads_to(service, task))
+        };
+        if let Some(other) = self.hosts.iter().find(leads) {
+            let found = format!("{host:?} stops {task}, to which {:?} still leads connections", other.id);
+            self.checks.violate("a drained task gets no connections", found);
+        }
     }
 
     /// A container's process ends.

@@ -127,6 +127,7 @@ impl World {
                 Input::Heartbeat { node, session }
             }
             Up::Reports(reports) => Input::Reports { node, session, reports },
+            Up::Silent(hosts) => Input::Silent { node, session, hosts },
             Up::Applied(revision) => Input::Applied { node, session, revision },
             Up::Closed => {
                 self.close_manager_end(session);
@@ -261,6 +262,7 @@ fn text_up(frame: &Up) -> String {
             let each = reports.iter().map(|report| format!("{} {:?}", report.task, report.status.state));
             format!("reports {}", each.collect::<Vec<_>>().join(", "))
         }
+        Up::Silent(hosts) => format!("{} silent", hosts.len()),
         Up::Applied(revision) => format!("applied {}", revision.0),
         Up::Closed => "closed".to_owned(),
     }

@@ -110,5 +110,6 @@ fn assigned() -> TaskStatus {
         pid: None,
         exit: None,
         ports: PortStatus::default(),
+        draining: false,
     }
 }

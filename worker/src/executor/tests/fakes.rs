@@ -1,6 +1,7 @@
 //! Images, networks and containers that are only remembered. Containers outlive the driver, as the keeper's do.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub(super) fn task(n: u128, desired: TaskState) -> TaskAssignment {
         pid: None,
         exit: None,
         ports: PortStatus::default(),
+        draining: false,
     };
     TaskAssignment {
         local_network: if n % 2 == 1 { LocalNetwork::Host } else { LocalNetwork::Bridge },
@@ -104,6 +106,10 @@ impl Endpoints for FakeEndpoints {
     async fn remove_network(&self, _: NetworkId) -> Result<(), Failure> {
         Ok(())
     }
+    fn watch(&self, _: mpsc::Sender<Input>) {}
+
+    async fn probe(&self, _: NetworkId, _: BTreeMap<NodeId, IpAddr>) {}
+
     async fn set_peers(&self, _: NetworkId, _: &BTreeMap<NodeId, PeerEndpoints>) -> Result<(), Failure> {
         Ok(())
     }

@@ -93,6 +93,7 @@ impl Actor {
                 drop(reply.send(self.set_services(&published).and(names)));
             }
             Command::OpenResolver(container, reply) => drop(reply.send(self.open_resolver(&container))),
+            Command::OpenProbe(network, reply) => drop(reply.send(self.open_probe(network))),
             Command::Teardown(reply) => drop(reply.send(self.teardown())),
         }
     }

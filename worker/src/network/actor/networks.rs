@@ -7,9 +7,9 @@ use shoal_proto::model::NetworkId;
 
 use super::start::{kernel, link_names, underlay_link};
 use super::{Actor, ipv4};
-use crate::network::limits::{VXLAN_OVERHEAD_V4, VXLAN_OVERHEAD_V6};
+use crate::network::limits::{PROBE_ETHERTYPE, VXLAN_OVERHEAD_V4, VXLAN_OVERHEAD_V6};
 use crate::network::plan::{PeerTable, PlacedNetwork, Underlay, network_plan, network_removal, peer_plan};
-use crate::network::{AttachmentNetwork, NetworkError, NetworkKind, NetworkPlanInput, Peer};
+use crate::network::{AttachmentNetwork, FrameSocket, NetworkError, NetworkKind, NetworkPlanInput, Peer};
 
 impl Actor {
     pub(super) fn ensure_network(&mut self, wish: NetworkPlanInput) -> Result<(), NetworkError> {
@@ -46,6 +46,14 @@ impl Actor {
         self.refuse_while_attached(id)?;
         self.forget_network(&known)?;
         self.update_rules()
+    }
+
+    /// A socket for probes on the bridge of a network.
+    pub(super) fn open_probe(&mut self, id: NetworkId) -> Result<FrameSocket, NetworkError> {
+        let network = self.networks.get(&id).ok_or(NetworkError::UnknownNetwork(id))?;
+        let link = self.executor.routes.find_link(&network.bridge).map_err(kernel("find the bridge"))?;
+        let link = link.ok_or(NetworkError::UnknownNetwork(id))?;
+        FrameSocket::open(link.index, PROBE_ETHERTYPE).map_err(kernel("open a packet socket"))
     }
 
     pub(super) fn set_peers(&mut self, id: NetworkId, peers: &[Peer]) -> Result<(), NetworkError> {

@@ -9,11 +9,13 @@ mod channel;
 mod connections;
 mod namespace;
 mod nftables;
+mod packet;
 mod reaper;
 mod route;
 
 pub(super) use channel::{Channel, Refusal};
 pub(super) use namespace::{Namespace, SparePool, in_throw_away_thread, mount_namespace, unmount_namespace};
 pub(super) use nftables::{FoundChain, chains, commit, generation};
+pub use packet::FrameSocket;
 pub(super) use reaper::Reaper;
 pub(super) use route::{FoundLink, RouteChannel};

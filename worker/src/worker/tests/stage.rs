@@ -84,6 +84,7 @@ pub(super) fn task(n: u128, words: &[&str], program: Option<&[&str]>) -> TaskAss
                 pid: None,
                 exit: None,
                 ports: PortStatus::default(),
+                draining: false,
             },
             desired: TaskState::Running,
             host_ports: Vec::new(),

@@ -131,11 +131,11 @@ impl ServiceBackend for Fake {
         Ok(ServiceUpdateResponse::default())
     }
 
-    async fn remove_service(&self, id: &str) -> Result<(), ApiError> {
+    async fn remove_service(&self, id: &str) -> Result<Vec<String>, ApiError> {
         let mut state = self.noted(format!("remove_service({id})"));
         find(&state.services, id, names).ok_or_else(|| no_such("service", id))?;
         state.services.retain(|service| !names(service).contains(&id));
-        Ok(())
+        Ok(Vec::new())
     }
 
     async fn service_logs(&self, id: &str, query: LogsQuery) -> Result<LogFeed, ApiError> {
