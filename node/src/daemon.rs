@@ -139,6 +139,7 @@ fn worker_config(settings: &Settings, description: NodeDescription) -> WorkerCon
         insecure_registries: settings.insecure_registries.clone(),
         registry_mirrors: settings.registry_mirrors.clone(),
         cgroup_parent: settings.cgroup_parent.clone(),
+        vip_translation: settings.vip_translation,
         default_log_driver: Some(log_driver),
         prefer_offline_image: std::env::var("DOCKER_SERVICE_PREFER_OFFLINE_IMAGE").is_ok_and(|wish| wish == "1"),
         ..WorkerConfig::new(&settings.data_root, &settings.exec_root, runtime_binary())

@@ -17,6 +17,7 @@ use flags::{FLAGS, Use};
 use value::Values;
 
 use shoal_proto::model::Cidr;
+use shoal_worker::network::VipTranslation;
 
 /// All that the daemon was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Settings {
     pub registry_mirrors: Vec<String>,
     /// Parent of all containers' cgroups.
     pub cgroup_parent: Option<String>,
+    /// How services' virtual addresses are translated.
+    pub vip_translation: VipTranslation,
     /// Pools of node-local subnets, each with the prefix length of a subnet.
     pub address_pools: Vec<(Cidr, u8)>,
     /// Advertised when `swarm init` and `join` name no address: address or interface.
@@ -112,6 +115,7 @@ impl Settings {
             insecure_registries: values.all("insecure-registry"),
             registry_mirrors: values.all("registry-mirror"),
             cgroup_parent: values.last("cgroup-parent").map(str::to_owned),
+            vip_translation: parse_translation(values.last("vip-translation").unwrap_or("auto"))?,
             address_pools: values
                 .all("default-address-pool")
                 .iter()
@@ -150,6 +154,14 @@ fn parse_log_level(level: &str) -> Result<String, SettingsError> {
             remedy: "debug, info, warn, error or fatal are expected".to_owned(),
         }),
     }
+}
+
+fn parse_translation(name: &str) -> Result<VipTranslation, SettingsError> {
+    name.parse().map_err(|_| SettingsError::Value {
+        name: "--vip-translation".to_owned(),
+        value: name.to_owned(),
+        remedy: "auto, ebpf or nftables is expected".to_owned(),
+    })
 }
 
 fn parse_hosts(hosts: &[String]) -> Result<Vec<ApiHost>, SettingsError> {
@@ -260,7 +272,8 @@ mod tests {
 
     #[test]
     fn refusals_name_flag_value_and_remedy() {
-        let cases: [&[&str]; 6] = [
+        let cases: [&[&str]; 7] = [
+            &["--vip-translation", "ipvs"],
             &["-H", "http://x"],
             &["-H", "unix://relative"],
             &["--label", "novalue"],

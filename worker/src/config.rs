@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use shoal_proto::model::{LogDriver, NodeDescription, Ulimit};
 
+use crate::network::VipTranslation;
+
 /// What a worker is told once.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -21,6 +23,8 @@ pub struct WorkerConfig {
     pub registry_mirrors: Vec<String>,
     /// Absolute cgroup path for containers.
     pub cgroup_parent: Option<String>,
+    /// How services' virtual addresses are translated.
+    pub vip_translation: VipTranslation,
     /// Resource limits of containers whose spec does not name them.
     pub default_ulimits: Vec<Ulimit>,
     /// Where output goes when the spec does not say; json-file without rotation when absent.
@@ -45,6 +49,7 @@ impl WorkerConfig {
             insecure_registries: Vec::new(),
             registry_mirrors: Vec::new(),
             cgroup_parent: None,
+            vip_translation: VipTranslation::default(),
             default_ulimits: Vec::new(),
             default_log_driver: None,
             prefer_offline_image: false,

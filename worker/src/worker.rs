@@ -89,7 +89,10 @@ impl Worker {
         if let Some(driver) = &self.swarm {
             return driver.serve(session).await;
         }
-        let network = NetworkConfig::new(session.node, session.data_path_address, self.config.exec_root.clone());
+        let network = NetworkConfig {
+            vip_translation: self.config.vip_translation,
+            ..NetworkConfig::new(session.node, session.data_path_address, self.config.exec_root.clone())
+        };
         let networks = tokio::task::spawn_blocking(move || Networks::start(network)).await;
         let networks = networks.map_err(|_| WorkerError::Stopped)?.map_err(WorkerError::Networks)?;
         let images = StoreImages {

@@ -96,6 +96,13 @@ pub(super) const FLAGS: &[Flag] = &[
     meant("registry-mirror", None, Kind::Many, "registry-mirrors", "Registry asked before docker.io"),
     meant("cgroup-parent", None, Kind::One, "cgroup-parent", "Parent of all containers' cgroups"),
     meant(
+        "vip-translation",
+        None,
+        Kind::One,
+        "vip-translation",
+        "Translator of service addresses: auto, ebpf, nftables",
+    ),
+    meant(
         "default-address-pool",
         None,
         Kind::Many,

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use shoal_proto::model::{Cidr, NodeId};
@@ -29,6 +30,39 @@ pub struct NetworkConfig {
     pub verify_period: Duration,
     /// Namespaces made ahead of need; zero makes each when it is asked for.
     pub spare_namespaces: usize,
+    /// How virtual addresses are translated.
+    pub vip_translation: VipTranslation,
+}
+
+/// How virtual addresses are translated to those of tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VipTranslation {
+    /// By eBPF where this kernel and host can, else by nftables.
+    #[default]
+    Auto,
+    /// Where a socket is connected, by programs at the root of the cgroup tree (Linux 5.18 and cgroup2 mounted); the
+    /// start fails where that can't be.
+    Ebpf,
+    /// Packet by packet, by a table in every namespace.
+    Nftables,
+}
+
+/// A way to translate that there is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no way to translate virtual addresses: give auto, ebpf or nftables")]
+pub struct UnknownTranslation(String);
+
+impl FromStr for VipTranslation {
+    type Err = UnknownTranslation;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "ebpf" => Ok(Self::Ebpf),
+            "nftables" => Ok(Self::Nftables),
+            other => Err(UnknownTranslation(other.chars().take(64).collect())),
+        }
+    }
 }
 
 impl NetworkConfig {
@@ -44,6 +78,7 @@ impl NetworkConfig {
             keep_client_addresses: None,
             verify_period: super::limits::VERIFY_PERIOD,
             spare_namespaces: super::limits::SPARE_NAMESPACES,
+            vip_translation: VipTranslation::default(),
         }
     }
 

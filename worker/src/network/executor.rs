@@ -3,10 +3,11 @@
 //! Chooses nothing. Belongs to the network thread, whose namespace is the host's here. Invariant: after a failed plan
 //! nothing of it is queued.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -14,10 +15,12 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::libc::{EINVAL, ENOENT, EOPNOTSUPP};
 
 use super::NetworkError;
-use super::firewall::{Transaction, container_rules};
+use super::ebpf::FlowTable;
+use super::firewall::{NAMES_TABLE, REFUSED, Transaction, VIPS, container_rules};
 use super::limits::{PORT_WAIT, PORT_WAIT_MAX};
 use super::netlink::{
-    Channel, Namespace, Reaper, Refusal, RouteChannel, SparePool, commit, mount_namespace, unmount_namespace,
+    Channel, Namespace, Reaper, Refusal, RouteChannel, SparePool, chains, commit, mount_namespace, translations,
+    unmount_namespace,
 };
 use super::plan::{NetworkPlan, Place, Step};
 
@@ -85,16 +88,39 @@ impl Executor {
         transaction: &Transaction,
     ) -> Result<(), Refusal> {
         tracing::trace!(%transaction, container, "committing");
-        if !self.inside.contains_key(container) {
-            self.inside.insert(container.to_owned(), Channel::open_inside(namespace, NETLINK_NETFILTER)?);
-        }
-        let Some(channel) = self.inside.get_mut(container) else { return Ok(()) };
-        let done = commit(channel, transaction);
+        let done = commit(self.inside(container, namespace)?, transaction);
         if done.is_err() {
             // It may be a namespace that was made anew under the same name.
             self.inside.remove(container);
         }
         done
+    }
+
+    /// Whether a table of names is in the namespace of a container.
+    pub(super) fn has_names_inside(&mut self, container: &str, namespace: &Path) -> io::Result<bool> {
+        Ok(chains(self.inside(container, namespace)?)?.iter().any(|chain| chain.table == NAMES_TABLE))
+    }
+
+    /// What the table of names in the namespace of a container shows.
+    pub(super) fn translations_inside(
+        &mut self,
+        container: &str,
+        namespace: &Path,
+    ) -> io::Result<BTreeMap<Ipv4Addr, Vec<Ipv4Addr>>> {
+        translations(self.inside(container, namespace)?, NAMES_TABLE, (VIPS, REFUSED))
+    }
+
+    /// The door to nftables in a container's namespace.
+    fn inside(&mut self, container: &str, namespace: &Path) -> io::Result<&mut Channel> {
+        Ok(match self.inside.entry(container.to_owned()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => place.insert(Channel::open_inside(namespace, NETLINK_NETFILTER)?),
+        })
+    }
+
+    /// Has flows of datagrams forgotten too whose task is gone.
+    pub(super) fn forget_flows_of(&mut self, flows: FlowTable) {
+        self.reaper.forget_flows_of(flows);
     }
 
     /// Closes the door to a container's namespace.

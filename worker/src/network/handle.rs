@@ -2,6 +2,9 @@
 //!
 //! Cheap to clone. Leaves everything to `actor`; only carries commands and replies.
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
 use tokio::sync::{mpsc, oneshot};
 
 use shoal_proto::model::NetworkId;
@@ -117,6 +120,14 @@ impl Networks {
         self.ask(|reply| Command::OpenProbe(network, reply)).await
     }
 
+    /// What the kernel shows of virtual addresses, read back from it.
+    ///
+    /// # Errors
+    /// Fails when the kernel can't be read.
+    pub async fn shown_vips(&self) -> Result<ShownVips, NetworkError> {
+        self.ask(Command::ShownVips).await
+    }
+
     /// Removes everything of this daemon: for leaving the swarm. Nothing but dropping the handle may follow.
     ///
     /// # Errors
@@ -131,6 +142,9 @@ impl Networks {
         answer.await.map_err(|_| NetworkError::Stopped)?
     }
 }
+
+/// For each container with a resolver: virtual address -> who answers for it, sorted.
+pub type ShownVips = BTreeMap<String, BTreeMap<Ipv4Addr, Vec<Ipv4Addr>>>;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, NetworkError>>;
 
@@ -147,5 +161,6 @@ pub(super) enum Command {
     SetServices(Vec<PublishedService>, Vec<VirtualService>, Reply<()>),
     OpenResolver(String, Reply<ResolverSockets>),
     OpenProbe(NetworkId, Reply<FrameSocket>),
+    ShownVips(Reply<ShownVips>),
     Teardown(Reply<()>),
 }

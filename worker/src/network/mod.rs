@@ -7,7 +7,8 @@
 //!
 //! How it is built: [`desired`] says what is wished, `plan` turns a wish and what is there into a [`NetworkPlan`] (data,
 //! printable), `executor` performs the plan over netlink and chooses nothing, `actor` owns both on one thread that lives
-//! in the namespace where [`Networks::start`] was called. `netlink` alone knows the kernel's encodings.
+//! in the namespace where [`Networks::start`] was called. `netlink` alone knows the kernel's encodings, `ebpf` has the
+//! programs that translate virtual addresses.
 //!
 //! Invariants: no object is touched that does not carry this daemon's tag in its name; a change of the ruleset is one
 //! transaction; a removed wish leaves nothing behind; the state on disk names at least what the kernel holds.
@@ -15,6 +16,7 @@
 mod actor;
 mod config;
 mod desired;
+mod ebpf;
 mod error;
 mod executor;
 mod firewall;
@@ -30,12 +32,12 @@ mod subnet;
 #[cfg(test)]
 mod tests;
 
-pub use config::{NetworkConfig, Tag};
+pub use config::{NetworkConfig, Tag, UnknownTranslation, VipTranslation};
 pub use desired::{
     Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, MacAddress, NetworkKind,
     NetworkPlanInput, Peer, PublishedPort, PublishedService, VirtualService,
 };
 pub use error::NetworkError;
-pub use handle::Networks;
+pub use handle::{Networks, ShownVips};
 pub use netlink::FrameSocket;
 pub use sockets::ResolverSockets;

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns};
 
 use super::firewall::ResolverPorts;
-use super::netlink::in_throw_away_thread;
+use super::netlink::{cookie_of, in_throw_away_thread};
 
 /// Sockets on 127.0.0.11 in a container's namespace, at ports that nobody else had. Queries to port 53 come here.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct ResolverSockets {
     /// For connections; does not block.
     pub tcp: TcpListener,
     pub(super) ports: ResolverPorts,
+    /// Of their namespace; none before Linux 5.14.
+    pub(super) cookie: Option<u64>,
 }
 
 impl ResolverSockets {
@@ -31,7 +33,8 @@ impl ResolverSockets {
             udp.set_nonblocking(true)?;
             tcp.set_nonblocking(true)?;
             let ports = ResolverPorts { udp: udp.local_addr()?.port(), tcp: tcp.local_addr()?.port() };
-            Ok(Self { udp, tcp, ports })
+            let cookie = cookie_of(&udp).ok();
+            Ok(Self { udp, tcp, ports, cookie })
         })
     }
 }

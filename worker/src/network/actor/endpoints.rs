@@ -102,6 +102,7 @@ impl Actor {
             self.remove_endpoint(&container)?;
         }
         self.sweep()?;
+        self.sweep_names();
         Ok(self.endpoints.iter().map(|(id, placed)| (id.clone(), placed.endpoint.clone())).collect())
     }
 
@@ -115,6 +116,7 @@ impl Actor {
         }
         self.peers.clear();
         self.remove_table()?;
+        self.remove_names()?;
         self.sweep()?;
         let bridge = Leftovers { links: vec![self.bridge.name.clone()], ..Leftovers::default() };
         self.executor.perform(&sweep_plan(&bridge))?;

@@ -59,7 +59,7 @@ pub(super) struct Actor {
     /// What other daemons of this very host have on networks: reached without a tunnel.
     beside: BTreeMap<NetworkId, BTreeSet<IpAddr>>,
     rules: rules::KnownRules,
-    names: names::KnownNames,
+    names: names::Names,
 }
 
 impl Actor {
@@ -94,6 +94,7 @@ impl Actor {
             }
             Command::OpenResolver(container, reply) => drop(reply.send(self.open_resolver(&container))),
             Command::OpenProbe(network, reply) => drop(reply.send(self.open_probe(network))),
+            Command::ShownVips(reply) => drop(reply.send(self.shown_vips())),
             Command::Teardown(reply) => drop(reply.send(self.teardown())),
         }
     }

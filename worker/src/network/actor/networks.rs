@@ -38,6 +38,7 @@ impl Actor {
             self.forget_network(&placed)?;
             return Err(error);
         }
+        self.serve_bridges();
         self.recall_peers(&placed)
     }
 
@@ -120,6 +121,7 @@ impl Actor {
         self.networks.remove(&known.wish.id);
         self.peers.remove(&known.wish.id);
         self.beside.remove(&known.wish.id);
+        self.serve_bridges();
         self.files.save(&self.state())
     }
 

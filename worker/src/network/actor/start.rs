@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 
 use tokio::sync::mpsc;
 
-use super::names::KnownNames;
+use super::names::Names;
 use super::rules::KnownRules;
 use super::{Actor, LocalBridge};
 use crate::network::executor::Executor;
@@ -60,6 +60,7 @@ impl Actor {
         if !keeps_clients {
             tracing::warn!("tasks will not see the addresses of clients of published ports: that needs Linux 5.16");
         }
+        let names = Names::start(&config, endpoints.keys().cloned().collect(), &mut executor)?;
         let links = endpoints.values().flat_map(|placed| &placed.place.interfaces).map(|one| one.link.as_str());
         let mut actor = Self {
             keeps_clients,
@@ -75,7 +76,7 @@ impl Actor {
             peers: BTreeMap::new(),
             beside: BTreeMap::new(),
             rules: KnownRules::default(),
-            names: KnownNames::default(),
+            names,
             config,
         };
         for network in actor.networks.clone().values() {
@@ -83,6 +84,7 @@ impl Actor {
         }
         actor.restore_ports();
         actor.start_rules()?;
+        actor.serve_bridges();
         Ok(actor)
     }
 }

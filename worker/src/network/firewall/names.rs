@@ -33,9 +33,10 @@ impl ResolverPorts {
 }
 
 /// The namespace is the container's own, so the name needs no tag.
-const TABLE: &str = "shoal-names";
-const VIPS: &str = "vips";
-const REFUSED: &str = "refused";
+pub(in crate::network) const NAMES_TABLE: &str = "shoal-names";
+const RESOLVING: &str = "resolving";
+pub(in crate::network) const VIPS: &str = "vips";
+pub(in crate::network) const REFUSED: &str = "refused";
 const DNS: u16 = 53;
 
 impl NameRules {
@@ -52,10 +53,16 @@ impl NameRules {
         transaction(self.changes(newer))
     }
 
+    /// What leads port 53 of a table to a resolver, whatever else it holds.
+    pub(in crate::network) fn resolver_led(ports: ResolverPorts) -> Transaction {
+        let emptied = Change::ChainEmptied { name: RESOLVING.to_owned() };
+        transaction(std::iter::once(emptied).chain(resolver_rules(&ports)).collect())
+    }
+
     fn changes(&self, newer: &NameRules) -> Vec<Change> {
         let mut changes = Vec::new();
         if self.resolver != newer.resolver {
-            changes.push(Change::ChainEmptied { name: "resolving".to_owned() });
+            changes.push(Change::ChainEmptied { name: RESOLVING.to_owned() });
             changes.extend(newer.resolver.iter().flat_map(resolver_rules));
         }
         let mut batch = ElementBatch::default();
@@ -103,11 +110,11 @@ fn frame() -> Vec<Change> {
         Change::Set { name: VIPS, kind: SetKind::AddressChains },
         Change::Set { name: REFUSED, kind: SetKind::Addresses },
         base("refusing", Hook::Output, -150, false),
-        Change::Chain { name: "resolving".to_owned(), hook: None },
+        Change::Chain { name: RESOLVING.to_owned(), hook: None },
         base("opening", Hook::Output, -100, true),
         rule("refusing", vec![Match::Ipv4, Match::DestinationAmong(REFUSED), tcp()], Action::Reset),
         rule("refusing", vec![Match::Ipv4, Match::DestinationAmong(REFUSED)], Action::Unreachable),
-        rule("opening", vec![Match::Ipv4, to_resolver()], Action::Jump("resolving".to_owned())),
+        rule("opening", vec![Match::Ipv4, to_resolver()], Action::Jump(RESOLVING.to_owned())),
         rule("opening", vec![Match::Ipv4], Action::GotoChainOfAddress(VIPS)),
     ]
 }
@@ -115,7 +122,7 @@ fn frame() -> Vec<Change> {
 fn resolver_rules(ports: &ResolverPorts) -> [Change; 2] {
     [(PortProtocol::Udp, ports.udp), (PortProtocol::Tcp, ports.tcp)].map(|(protocol, port)| {
         let matches = vec![Match::Transport(protocol), Match::DestinationPort(DNS)];
-        rule("resolving", matches, Action::Translate(ResolverPorts::ADDRESS, port))
+        rule(RESOLVING, matches, Action::Translate(ResolverPorts::ADDRESS, port))
     })
 }
 
@@ -140,5 +147,5 @@ fn chain_name(vip: Ipv4Addr) -> String {
 }
 
 fn transaction(changes: Vec<Change>) -> Transaction {
-    Transaction { family: Family::Inet, table: TABLE.to_owned(), changes }
+    Transaction { family: Family::Inet, table: NAMES_TABLE.to_owned(), changes }
 }

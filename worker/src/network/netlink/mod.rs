@@ -7,6 +7,7 @@
 mod attribute;
 mod channel;
 mod connections;
+mod cookie;
 mod namespace;
 mod nftables;
 mod packet;
@@ -14,8 +15,9 @@ mod reaper;
 mod route;
 
 pub(super) use channel::{Channel, Refusal};
+pub(super) use cookie::{cookie_of, namespace_cookie};
 pub(super) use namespace::{Namespace, SparePool, in_throw_away_thread, mount_namespace, unmount_namespace};
-pub(super) use nftables::{FoundChain, chains, commit, generation};
+pub(super) use nftables::{FoundChain, chains, commit, generation, translations};
 pub use packet::FrameSocket;
 pub(super) use reaper::Reaper;
 pub(super) use route::{FoundLink, RouteChannel};

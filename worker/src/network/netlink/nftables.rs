@@ -15,8 +15,10 @@ use crate::network::limits::ELEMENTS_A_MESSAGE;
 
 mod expression;
 mod survey;
+mod translation;
 
 pub(in crate::network) use survey::{FoundChain, chains, generation};
+pub(in crate::network) use translation::translations;
 
 /// Performs a transaction; on a refusal the position is that of the change.
 pub(in crate::network) fn commit(channel: &mut Channel, transaction: &Transaction) -> Result<(), Refusal> {

@@ -15,6 +15,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::connections::forget_connections;
 use super::{Channel, RouteChannel};
+use crate::network::ebpf::FlowTable;
 
 /// The handle to the thread that deletes.
 #[derive(Debug)]
@@ -32,12 +33,15 @@ struct Gone {
     addresses: BTreeSet<IpAddr>,
     /// Where besides the host.
     namespaces: BTreeSet<PathBuf>,
+    /// Flows that no rule translates.
+    flows: Option<FlowTable>,
 }
 
 struct ReaperThread {
     routes: RouteChannel,
     connections: Channel,
     gone: GoneAddresses,
+    flows: Option<FlowTable>,
 }
 
 impl Reaper {
@@ -48,6 +52,7 @@ impl Reaper {
             routes: RouteChannel::open(group)?,
             connections: Channel::open(NETLINK_NETFILTER)?,
             gone: Arc::clone(&gone),
+            flows: None,
         };
         let (calls, inbox) = sync_channel(1);
         std::thread::Builder::new().name("network-reaper".to_owned()).spawn(move || thread.run(&inbox))?;
@@ -74,6 +79,11 @@ impl Reaper {
         if gone.addresses.is_empty() { Ok(()) } else { self.call() }
     }
 
+    /// Has flows forgotten too that no rule translates.
+    pub(in crate::network) fn forget_flows_of(&self, flows: FlowTable) {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).flows = Some(flows);
+    }
+
     /// Waits until what is retired or gone now is deleted.
     pub(in crate::network) fn wait(&self) -> io::Result<()> {
         let (done, waiting) = sync_channel(1);
@@ -85,6 +95,14 @@ impl Reaper {
 impl ReaperThread {
     fn forget(&mut self, gone: &Gone) {
         let addresses = &gone.addresses;
+        if let Some(flows) = &mut self.flows
+            && let Err(error) = flows.forget(addresses)
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "flows of datagrams to addresses that are gone stay"
+            );
+        }
         match forget_connections(&mut self.connections, addresses) {
             Ok(count) => tracing::debug!(count, ?addresses, "forgot connections to addresses that are gone"),
             Err(error) => tracing::warn!(%error, ?addresses, "could not forget connections to addresses that are gone"),
@@ -103,7 +121,10 @@ impl ReaperThread {
 
     fn run(mut self, inbox: &Receiver<Option<SyncSender<()>>>) {
         while let Ok(done) = inbox.recv() {
-            let gone = std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut gone = std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner));
+            if let Some(flows) = gone.flows.take() {
+                self.flows = Some(flows);
+            }
             if !gone.addresses.is_empty() {
                 self.forget(&gone);
             }

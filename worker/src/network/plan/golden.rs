@@ -12,7 +12,8 @@ use super::{
     EndpointPlace, Interface, InterfaceRole, Leftovers, PeerTable, bridge_plan, endpoint_plan, endpoint_removal,
     network_plan, network_removal, peer_plan, sweep_plan,
 };
-use crate::network::firewall::{HostRules, SourceRange};
+use crate::network::ebpf::{Answerers, NetworkNumber, Space, TableChange, VipTables};
+use crate::network::firewall::{HostRules, ResolverPorts, SourceRange};
 use crate::network::{AttachmentNetwork, NetworkKind, NetworkPlanInput};
 
 fn holds(name: &str, text: &str) {
@@ -120,6 +121,30 @@ fn peers() {
     holds("peers", &peer_plan(&ingress(), &old, &new).to_string());
     assert!(peer_plan(&ingress(), &new, &new).steps.is_empty());
     assert!(peer_plan(&PlacedNetwork { tunnel: None, ..ingress() }, &old, &new).steps.is_empty());
+}
+
+#[test]
+fn virtual_addresses() {
+    let [one, other] = [1, 2].map(|number| NetworkNumber::of(NetworkId::from_random(number)));
+    let tasks = |last: &[u8]| last.iter().map(|last| IpAddr::from([10, 0, 1, *last])).collect::<Vec<_>>();
+    let old = Answerers::from([
+        (address("10.0.1.2"), (one, tasks(&[5, 6]))),
+        (address("10.0.1.3"), (one, tasks(&[7]))),
+        (address("10.0.2.2"), (other, tasks(&[]))),
+    ]);
+    let (plan, told) = VipTables::default().difference(&old);
+    holds("vips", &plan.to_string());
+    // One has another task, one gets none, one goes, one comes.
+    let mut new = old.clone();
+    new.insert(address("10.0.1.2"), (one, tasks(&[5, 8])));
+    new.insert(address("10.0.1.3"), (one, tasks(&[])));
+    new.remove(&address("10.0.2.2"));
+    new.insert(address("fd00::2"), (other, vec![address("fd00::9")]));
+    let (mut plan, _) = told.difference(&new);
+    let resolver = Some(ResolverPorts { udp: 30_053, tcp: 30_054 });
+    let space = Space { resolver, networks: vec![one, other] };
+    plan.changes.extend([TableChange::Space { cookie: 4711, space }, TableChange::SpaceRemoved { cookie: 4711 }]);
+    holds("vips-changed", &plan.to_string());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns};
 use shoal_proto::model::{Cidr, Id, NetworkId, NodeId, PortProtocol, ServiceId, TaskId};
 
+use crate::network::ebpf::remove_programs;
 use crate::network::{
     Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, NetworkConfig, NetworkKind, NetworkPlanInput,
     Networks, Peer, PublishedPort, PublishedService,
@@ -65,6 +66,7 @@ impl Drop for Fabric {
                     while umount2(&file.path(), MntFlags::MNT_DETACH).is_ok() {}
                 }
             }
+            drop(remove_programs(&host.exec_root));
             drop(fs::remove_dir_all(&host.exec_root));
             drop(Command::new("ip").args(["netns", "del", &format!("{}-{}", self.label, host.number)]).output());
         }

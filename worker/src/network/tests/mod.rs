@@ -5,4 +5,6 @@
 mod fabric;
 mod measure;
 mod mesh;
+mod names;
+mod names_measure;
 mod single;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use shoal_proto::model::{Cidr, PortProtocol};
 
 use super::fabric::{Fabric, Host, ask, connect, ingress, ip, serve, service, task_address, task_request, within};
+use crate::network::ebpf::remove_programs;
 use crate::network::netlink::{Channel, chains};
 use crate::network::{
     Attachment, AttachmentNetwork, EndpointRequest, HostPort, NetworkError, NetworkPlanInput, Networks,
@@ -278,6 +279,7 @@ async fn two_daemons_in_one_namespace_serve_each_others_tasks() {
     daemons[1].set_services(vec![service(8080, &[112])], Vec::new()).await.unwrap();
     assert_eq!(within(&client.namespace, || connect(address).unwrap().1), "task112 192.168.77.2");
     for number in [11, 12] {
+        remove_programs(&host.exec_root.join(format!("d{number}"))).unwrap();
         for file in std::fs::read_dir(host.exec_root.join(format!("d{number}/netns"))).into_iter().flatten().flatten() {
             nix::mount::umount2(&file.path(), nix::mount::MntFlags::MNT_DETACH).unwrap();
         }
