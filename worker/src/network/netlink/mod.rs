@@ -13,6 +13,7 @@ mod nftables;
 mod packet;
 mod reaper;
 mod route;
+mod sockets;
 
 pub(super) use channel::{Channel, Refusal};
 pub(super) use cookie::{cookie_of, namespace_cookie};

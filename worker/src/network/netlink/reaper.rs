@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
 use super::connections::forget_connections;
+use super::sockets::end_sockets;
 use super::{Channel, RouteChannel};
 use crate::network::ebpf::FlowTable;
 
@@ -108,6 +109,12 @@ impl ReaperThread {
             Err(error) => tracing::warn!(%error, ?addresses, "could not forget connections to addresses that are gone"),
         }
         for namespace in &gone.namespaces {
+            if self.flows.is_some()
+                && let Err(error) = end_sockets(namespace, addresses)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::debug!(%error, ?namespace, "could not end a container's sockets to addresses that are gone");
+            }
             let forgotten = Channel::open_inside(namespace, NETLINK_NETFILTER)
                 .and_then(|mut connections| forget_connections(&mut connections, addresses));
             if let Err(error) = forgotten

@@ -133,6 +133,8 @@ impl Translation for ProgramsWay {
             let made = executor.has_names_inside(container, &space.namespace);
             if made.map_err(|source| NetworkError::Kernel { step: step(), source })? {
                 self.tables_left.insert(container.to_owned());
+            } else {
+                executor.close_inside(container);
             }
             if names.vips_known {
                 self.empty_tables(names, executor)?;

@@ -153,7 +153,10 @@ static u64 (*namespace_cookie)(void *context) = (void *)122;
 static u64 (*coarse_time)(void) = (void *)160;
 static int (*set_result)(int result) = (void *)187;
 
-/* By the cookie of a network namespace. */
+/* Bounds: the kernel reserves 16 bytes for each entry that there may be, 2.6 MiB in all, and the rest as it is used; of
+ * `choices` and `senders` it reserves the whole, 2 MiB each. */
+
+/* By the cookie of a network namespace: more than containers fit a host. */
 struct {
 	NUMBER(type, HASH);
 	NUMBER(map_flags, NO_PREALLOC);
@@ -162,6 +165,7 @@ struct {
 	TYPE(value, struct space);
 } spaces SECTION(".maps");
 
+/* By VIP: a swarm has some thousand services, on few networks each. */
 struct {
 	NUMBER(type, HASH);
 	NUMBER(map_flags, NO_PREALLOC);
@@ -170,6 +174,7 @@ struct {
 	TYPE(value, struct service);
 } services SECTION(".maps");
 
+/* One for each task on a network, and twice those of a service while its set is replaced. */
 struct {
 	NUMBER(type, HASH);
 	NUMBER(map_flags, NO_PREALLOC);
@@ -178,7 +183,7 @@ struct {
 	TYPE(value, struct slot);
 } slots SECTION(".maps");
 
-/* By the index of a link. */
+/* By the index of a link: one for each overlay network of the host. */
 struct {
 	NUMBER(type, HASH);
 	NUMBER(map_flags, NO_PREALLOC);
@@ -338,12 +343,10 @@ INLINE enum verdict sent(struct bpf_sock_addr *context, struct address *address,
 	return ADDRESS;
 }
 
-/* What the peer at `address` and `port` is called, as the socket knows it. */
-INLINE enum verdict named(struct bpf_sock_addr *context, struct address *address, u16 *port)
+/* What the peer at `address` and `port` is called, as a socket of the namespace knows it. */
+INLINE enum verdict named_in(const struct space *space, struct bpf_sock_addr *context, struct address *address,
+			     u16 *port)
 {
-	struct space *space = space_of(context);
-	if (!space)
-		return LEAVE;
 	if (is_resolver(address)) {
 		u16 resolver = context->protocol == UDP ? space->udp : space->tcp;
 		if (*port != resolver)
@@ -359,11 +362,20 @@ INLINE enum verdict named(struct bpf_sock_addr *context, struct address *address
 	return LEAVE;
 }
 
+INLINE enum verdict named(struct bpf_sock_addr *context, struct address *address, u16 *port)
+{
+	struct space *space = space_of(context);
+	return space ? named_in(space, context, address, port) : LEAVE;
+}
+
 /* The same for who sent a datagram. */
 INLINE enum verdict received(struct bpf_sock_addr *context, struct address *address, u16 *port)
 {
-	enum verdict verdict = named(context, address, port);
-	if (verdict != LEAVE || !space_of(context))
+	struct space *space = space_of(context);
+	if (!space)
+		return LEAVE;
+	enum verdict verdict = named_in(space, context, address, port);
+	if (verdict != LEAVE)
 		return verdict;
 	struct flow answer = { .socket = socket_cookie(context), .address = *address, .port = *port };
 	struct address *sender = map_lookup(&senders, &answer);
