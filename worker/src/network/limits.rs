@@ -15,7 +15,7 @@ pub(super) const VXLAN_OVERHEAD_V4: u32 = 50;
 /// As above, with an outer IPv6 header of 40.
 pub(super) const VXLAN_OVERHEAD_V6: u32 = 70;
 
-/// Elements in one netlink message: an attribute holds at most 64 KiB and an element at most 60 bytes.
+/// Elements in one netlink message: an attribute holds at most 65,535 bytes and an element takes at most 64.
 pub(super) const ELEMENTS_A_MESSAGE: usize = 1000;
 
 /// Send buffer of netlink sockets, bytes: a whole ruleset travels as one batch in one datagram.

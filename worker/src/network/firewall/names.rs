@@ -10,6 +10,7 @@ use shoal_proto::model::{Cidr, PortProtocol};
 
 use super::statement::ElementValue;
 use super::{Action, ChainHook, Change, Element, ElementBatch, Family, Hook, Key, Match, Rule, SetKind, Transaction};
+use crate::network::config::stable_hash;
 
 /// All that the table of one namespace should do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,13 +45,18 @@ impl NameRules {
     pub(in crate::network) fn whole(&self) -> Transaction {
         let mut changes = vec![Change::Table, Change::TableRemoved, Change::Table];
         changes.extend(frame());
-        changes.extend(NameRules::default().changes(self));
+        changes.extend(NameRules::default().changes(self).into_iter().flatten());
         transaction(changes)
     }
 
-    /// What leads from the table of `self` to the table of `newer`.
-    pub(in crate::network) fn difference(&self, newer: &NameRules) -> Transaction {
-        transaction(self.changes(newer))
+    /// What leads from the table of `self` to the table of `newer`, in three steps that are each taken whole: chains
+    /// that nothing names yet, then what names them, then chains that nothing names any more.
+    ///
+    /// In one step a packet could be lost: the kernel puts a transaction's rules in place, and takes away those that go,
+    /// before its elements count. For a moment a new rule finds nothing in its map, and an address leads to a chain
+    /// without rules; the connection of a packet that comes just then would stay untranslated.
+    pub(in crate::network) fn difference(&self, newer: &NameRules) -> [Transaction; 3] {
+        self.changes(newer).map(transaction)
     }
 
     /// What leads port 53 of a table to a resolver, whatever else it holds.
@@ -59,45 +65,39 @@ impl NameRules {
         transaction(std::iter::once(emptied).chain(resolver_rules(&ports)).collect())
     }
 
-    fn changes(&self, newer: &NameRules) -> Vec<Change> {
-        let mut changes = Vec::new();
+    fn changes(&self, newer: &NameRules) -> [Vec<Change>; 3] {
+        let mut prepared = Vec::new();
         if self.resolver != newer.resolver {
-            changes.push(Change::ChainEmptied { name: RESOLVING.to_owned() });
-            changes.extend(newer.resolver.iter().flat_map(resolver_rules));
+            prepared.push(Change::ChainEmptied { name: RESOLVING.to_owned() });
+            prepared.extend(newer.resolver.iter().flat_map(resolver_rules));
         }
         let mut batch = ElementBatch::default();
         let mut chains_removed = Vec::new();
         for (vip, tasks) in &self.vips {
-            match newer.vips.get(vip) {
-                Some(now) if now.is_empty() == tasks.is_empty() => {}
-                _ if tasks.is_empty() => batch.removed(REFUSED, Element::new(Key::Address(*vip))),
-                _ => {
-                    batch.removed(VIPS, element(*vip));
-                    chains_removed.push(Change::ChainRemoved { name: chain_name(*vip) });
-                }
+            if newer.vips.get(vip) == Some(tasks) {
+                continue;
+            }
+            if tasks.is_empty() {
+                batch.removed(REFUSED, Element::new(Key::Address(*vip)));
+            } else {
+                batch.removed(VIPS, element(*vip, tasks));
+                chains_removed.push(Change::ChainRemoved { name: chain_name(*vip, tasks) });
             }
         }
         for (vip, tasks) in &newer.vips {
-            let before = self.vips.get(vip);
-            if before == Some(tasks) {
+            if self.vips.get(vip) == Some(tasks) {
                 continue;
             }
             if tasks.is_empty() {
                 batch.added(REFUSED, Element::new(Key::Address(*vip)));
                 continue;
             }
-            if before.is_some_and(|tasks| !tasks.is_empty()) {
-                changes.push(Change::ChainEmptied { name: chain_name(*vip) });
-            } else {
-                changes.push(Change::Chain { name: chain_name(*vip), hook: None });
-                batch.added(VIPS, element(*vip));
-            }
-            changes.push(rule(&chain_name(*vip), Vec::new(), Action::BalanceAddresses(tasks.clone())));
+            let chain = chain_name(*vip, tasks);
+            prepared.push(Change::Chain { name: chain.clone(), hook: None });
+            prepared.push(rule(&chain, Vec::new(), Action::BalanceAddresses(tasks.clone())));
+            batch.added(VIPS, element(*vip, tasks));
         }
-        // Chains stand before elements name them, and go after no element names them.
-        changes.extend(batch.changes());
-        changes.extend(chains_removed);
-        changes
+        [prepared, batch.changes().collect(), chains_removed]
     }
 }
 
@@ -138,12 +138,15 @@ fn rule(chain: &str, matches: Vec<Match>, action: Action) -> Change {
     Change::Rule(Rule { chain: chain.to_owned(), matches, action })
 }
 
-fn element(vip: Ipv4Addr) -> Element {
-    Element::new(Key::Address(vip)).with(ElementValue::Chain(chain_name(vip)))
+fn element(vip: Ipv4Addr, tasks: &[Ipv4Addr]) -> Element {
+    Element::new(Key::Address(vip)).with(ElementValue::Chain(chain_name(vip, tasks)))
 }
 
-fn chain_name(vip: Ipv4Addr) -> String {
-    format!("to_{}", vip.to_string().replace('.', "_"))
+/// Every set of tasks has a chain of its own. At most 27 characters: the bound of elements in a message counts on it. Should two sets
+/// of an address ever have one name, the table refuses a step and is built anew.
+fn chain_name(vip: Ipv4Addr, tasks: &[Ipv4Addr]) -> String {
+    let octets: Vec<u8> = tasks.iter().flat_map(Ipv4Addr::octets).collect();
+    format!("to_{}_{:08x}", vip.to_string().replace('.', "_"), stable_hash(&octets) as u32)
 }
 
 fn transaction(changes: Vec<Change>) -> Transaction {

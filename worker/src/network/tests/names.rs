@@ -260,11 +260,8 @@ async fn a_task_that_is_gone_ends_its_connections(translation: VipTranslation) {
     }
 }
 
-/// By programs alone: while rules change, a packet may pass between the new rule and the elements of its new map, and its
-/// connection stays untranslated.
-#[tokio::test]
-async fn changes_without_pause_refuse_nobody() {
-    let stage = Stage::new(VipTranslation::Ebpf).await;
+async fn changes_without_pause_refuse_nobody(translation: VipTranslation) {
+    let stage = Stage::new(translation).await;
     let client = stage.client.clone();
     let connecting =
         std::thread::spawn(move || within(&client, || (0..500).for_each(|_| drop(connect(at(VIP)).unwrap()))));
@@ -448,6 +445,7 @@ both_ways! {
     an_address_without_tasks_refuses_at_once,
     a_change_reaches_new_connections_and_leaves_the_old,
     a_task_that_is_gone_ends_its_connections,
+    changes_without_pause_refuse_nobody,
     a_restart_misses_no_connection,
     port_53_leads_to_the_resolver,
     an_address_answers_to_ping,

@@ -35,8 +35,8 @@ impl RulesWay {
     ) -> Result<(), NetworkError> {
         let wished = NameRules { resolver: Some(space.resolver), vips: names.vips_of(space) };
         if let Some(told) = self.told.remove(container) {
-            let difference = told.difference(&wished);
-            if told == wished || executor.commit_inside(container, &space.namespace, &difference).is_ok() {
+            let mut steps = told.difference(&wished).into_iter();
+            if steps.all(|step| executor.commit_inside(container, &space.namespace, &step).is_ok()) {
                 self.told.insert(container.to_owned(), wished);
                 return Ok(());
             }
