@@ -1,16 +1,24 @@
-//! Measures Shoal beside Debian's docker.io in swarm mode: the same commands of the stock client against both, in one
-//! run, as ratios. See README.md for the table.
+//! Measures Shoal beside Debian's docker.io in swarm mode, as ratios: the same commands of the stock client against
+//! both, in one run; and its data path beside direct connections and HAProxy. See README.md for the tables.
 
+mod data_path;
 mod footprint;
 mod measure;
 mod table;
 
+use data_path::Extent;
 use shoal_cluster_tests::Engine;
 use table::Table;
 
 fn main() {
     let mut wanted: Vec<String> = std::env::args().skip(1).collect();
-    let alone = wanted.iter().position(|word| word == "--shoal-alone").map(|place| wanted.remove(place)).is_some();
+    let mut flag = |name| wanted.iter().position(|word| word == name).map(|place| wanted.remove(place)).is_some();
+    let (alone, short) = (flag("--shoal-alone"), flag("--short"));
+    let known: Vec<&str> = measure::ALL.iter().map(|measurement| measurement.name).chain(data_path::names()).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
+        eprintln!("there is no measurement {unknown}; there are {}", known.join(", "));
+        std::process::exit(2);
+    }
     let mut table = Table::new();
     for measurement in measure::ALL {
         if !wanted.is_empty() && !wanted.iter().any(|name| name == measurement.name) {
@@ -23,5 +31,8 @@ fn main() {
             }
         }
     }
-    println!("{table}");
+    if !table.is_empty() {
+        println!("{table}");
+    }
+    data_path::measure(&wanted, if short { Extent::Short } else { Extent::Whole });
 }

@@ -23,6 +23,10 @@ impl Table {
         Self::default()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     pub(crate) fn add(&mut self, row: Row, engine: Engine, value: f64) {
         let place = self.rows.iter().position(|(known, ..)| *known == row).unwrap_or_else(|| {
             self.rows.push((row, None, None));
