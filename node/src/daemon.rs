@@ -134,6 +134,7 @@ async fn serve(settings: Arc<Settings>, matches: &ArgMatches, level: &LogLevel) 
 fn worker_config(settings: &Settings, description: NodeDescription) -> WorkerConfig {
     let log_driver =
         LogDriver { name: "json-file".to_owned(), options: settings.log_options.iter().cloned().collect() };
+    let usual = WorkerConfig::new(&settings.data_root, &settings.exec_root, runtime_binary());
     WorkerConfig {
         description,
         insecure_registries: settings.insecure_registries.clone(),
@@ -142,7 +143,8 @@ fn worker_config(settings: &Settings, description: NodeDescription) -> WorkerCon
         vip_translation: settings.vip_translation,
         default_log_driver: Some(log_driver),
         prefer_offline_image: std::env::var("DOCKER_SERVICE_PREFER_OFFLINE_IMAGE").is_ok_and(|wish| wish == "1"),
-        ..WorkerConfig::new(&settings.data_root, &settings.exec_root, runtime_binary())
+        tunnel_key_age: settings.tunnel_key_age.unwrap_or(usual.tunnel_key_age),
+        ..usual
     }
 }
 

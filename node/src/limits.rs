@@ -19,3 +19,6 @@ pub const PROGRESS_MESSAGES: usize = 256;
 
 /// For the end of everything after a signal: half of what a service manager waits before it kills.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Ages that the key of encrypted networks may have: replacing one takes some seconds, and none should live for ever.
+pub const KEY_AGES: std::ops::RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(720 * 60 * 60);

@@ -51,7 +51,9 @@ impl LogLevel {
 
 fn filter(level: &str) -> EnvFilter {
     EnvFilter::try_from_env("SHOAL_LOG").unwrap_or_else(|_| {
-        // At debug, what the wire libraries say of every frame would bury what Shoal says.
-        EnvFilter::new(format!("{level},h2=info,hyper=info,hyper_util=info,tower=info,rustls=info,tonic=info"))
+        // At debug, what the wire libraries say of every frame would bury what Shoal says; to boringtun each handshake
+        // with a host that is away is an error.
+        let quiet = "h2=info,hyper=info,hyper_util=info,tower=info,rustls=info,tonic=info,boringtun=off";
+        EnvFilter::new(format!("{level},{quiet}"))
     })
 }

@@ -10,6 +10,7 @@ mod value;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use file::FileError;
 pub use flags::command;
@@ -18,6 +19,8 @@ use value::Values;
 
 use shoal_proto::model::Cidr;
 use shoal_worker::network::VipTranslation;
+
+use crate::limits::KEY_AGES;
 
 /// All that the daemon was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub struct Settings {
     pub labels: Vec<(String, String)>,
     /// Default options of container logs.
     pub log_options: Vec<(String, String)>,
+    /// Age at which the key of encrypted networks is replaced; `None`: the worker's own.
+    pub tunnel_key_age: Option<Duration>,
     /// What to warn about once logging is set up.
     pub warnings: Vec<String>,
 }
@@ -124,6 +129,7 @@ impl Settings {
             advertise_default: values.last("swarm-default-advertise-addr").map(str::to_owned),
             labels: parse_pairs("--label", &values.all("label"))?,
             log_options: parse_pairs("--log-opt", &values.all("log-opt"))?,
+            tunnel_key_age: values.last("tunnel-key-age").map(parse_key_age).transpose()?,
             warnings: warnings(values)?,
         })
     }
@@ -209,6 +215,19 @@ fn parse_pool(pool: &str) -> Result<(Cidr, u8), SettingsError> {
     }
 }
 
+fn parse_key_age(text: &str) -> Result<Duration, SettingsError> {
+    let units = [('s', 1), ('m', 60), ('h', 3600)];
+    let unit = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, *seconds)));
+    let (number, unit) = unit.unwrap_or((text, 1));
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let age = seconds.map(Duration::from_secs).filter(|age| KEY_AGES.contains(age));
+    age.ok_or_else(|| SettingsError::Value {
+        name: "--tunnel-key-age".to_owned(),
+        value: text.to_owned(),
+        remedy: "10s to 720h is expected, such as 12h".to_owned(),
+    })
+}
+
 fn parse_pairs(name: &str, pairs: &[String]) -> Result<Vec<(String, String)>, SettingsError> {
     let parse = |pair: &String| match pair.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -251,6 +270,14 @@ mod tests {
     }
 
     #[test]
+    fn key_ages_have_units() {
+        for (text, seconds) in [("10", 10), ("30s", 30), ("2m", 120), ("12h", 43_200)] {
+            let settings = load(&["--config-file=/dev/null", "--tunnel-key-age", text]).unwrap();
+            assert_eq!(settings.tunnel_key_age, Some(Duration::from_secs(seconds)));
+        }
+    }
+
+    #[test]
     fn hosts_repeat() {
         let settings =
             load(&["--config-file=/dev/null", "-H", "unix:///tmp/a.sock", "-H", "tcp://127.0.0.1:0"]).unwrap();
@@ -272,7 +299,7 @@ mod tests {
 
     #[test]
     fn refusals_name_flag_value_and_remedy() {
-        let cases: [&[&str]; 7] = [
+        let cases: [&[&str]; 9] = [
             &["--vip-translation", "ipvs"],
             &["-H", "http://x"],
             &["-H", "unix://relative"],
@@ -280,6 +307,8 @@ mod tests {
             &["--default-address-pool", "base=10.0.0.0/8,size=4"],
             &["-l", "loud"],
             &["-s", "btrfs"],
+            &["--tunnel-key-age", "9s"],
+            &["--tunnel-key-age", "721h"],
         ];
         for case in cases {
             let arguments: Vec<&str> = ["--config-file=/dev/null"].iter().chain(case).copied().collect();

@@ -14,6 +14,7 @@ mod network;
 mod node;
 mod service;
 mod task;
+mod tunnel;
 
 pub use assignment::{
     AssignmentDiff, AssignmentSet, Drained, NetworkAssignment, NetworkService, NetworkTask, PeerEndpoints, Revision,
@@ -42,3 +43,4 @@ pub use service::{
     VirtualIp,
 };
 pub use task::{NetworkAttachment, PortStatus, Task, TaskExit, TaskState, TaskStatus};
+pub use tunnel::{TunnelKey, TunnelKeyError};

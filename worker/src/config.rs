@@ -1,9 +1,11 @@
 //! What a worker is told once, by the daemon that assembles it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use shoal_proto::model::{LogDriver, NodeDescription, Ulimit};
 
+use crate::limits::TUNNEL_KEY_AGE;
 use crate::network::VipTranslation;
 
 /// What a worker is told once.
@@ -31,6 +33,8 @@ pub struct WorkerConfig {
     pub default_log_driver: Option<LogDriver>,
     /// Ask a local image before the registry (`DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1`).
     pub prefer_offline_image: bool,
+    /// Age at which the key of encrypted networks is replaced.
+    pub tunnel_key_age: Duration,
 }
 
 impl WorkerConfig {
@@ -53,6 +57,7 @@ impl WorkerConfig {
             default_ulimits: Vec::new(),
             default_log_driver: None,
             prefer_offline_image: false,
+            tunnel_key_age: TUNNEL_KEY_AGE,
         }
     }
 }

@@ -72,3 +72,6 @@ pub(crate) const PROBE_LATENESS_MAX: Duration = Duration::from_millis(200);
 pub(crate) const PROBE_COMMANDS_WAITING: usize = 4;
 /// Frames taken before others have their turn: the probes of a second from all who may probe this host.
 pub(crate) const PROBE_FRAMES_A_TURN: usize = 320;
+
+/// Age at which the key of encrypted networks is replaced: dockerd's.
+pub(crate) const TUNNEL_KEY_AGE: Duration = Duration::from_secs(12 * 60 * 60);

@@ -45,7 +45,7 @@ impl StateFiles {
 
     /// Forgets all: the swarm was left.
     pub(crate) fn forget(&self) -> Result<(), WorkerError> {
-        for name in [ASSIGNMENTS, ENDED] {
+        for name in [ASSIGNMENTS, ENDED, TUNNEL_KEYS] {
             let path = self.directory.join(name);
             match fs::remove_file(&path) {
                 Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &path, source)),
@@ -53,6 +53,11 @@ impl StateFiles {
             }
         }
         self.sync_directory()
+    }
+
+    /// Where this node's private keys of the tunnel are kept.
+    pub(crate) fn tunnel_keys(&self) -> PathBuf {
+        self.directory.join(TUNNEL_KEYS)
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, WorkerError> {
@@ -98,6 +103,7 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> WorkerError {
 
 const ASSIGNMENTS: &str = "assignments";
 const ENDED: &str = "ended";
+const TUNNEL_KEYS: &str = "tunnel.keys";
 
 #[cfg(test)]
 mod tests {

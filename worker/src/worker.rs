@@ -89,8 +89,11 @@ impl Worker {
         if let Some(driver) = &self.swarm {
             return driver.serve(session).await;
         }
+        let state = StateFiles::open(&self.config.data_root)?;
         let network = NetworkConfig {
             vip_translation: self.config.vip_translation,
+            tunnel_keys: state.tunnel_keys(),
+            tunnel_key_age: self.config.tunnel_key_age,
             ..NetworkConfig::new(session.node, session.data_path_address, self.config.exec_root.clone())
         };
         let networks = tokio::task::spawn_blocking(move || Networks::start(network)).await;
@@ -100,15 +103,16 @@ impl Worker {
             prefer_offline: self.config.prefer_offline_image,
             events: self.parts.events.clone(),
         };
+        let tunnel_keys = networks.tunnel_keys();
         let endpoints = SwarmEndpoints::new(networks, session.node, Resolver::spawn());
         let hands = Hands::new(Arc::new(images), Arc::new(endpoints), Arc::new(self.parts.containers.clone()));
-        let state = StateFiles::open(&self.config.data_root)?;
         let saved = state.load()?;
         let parts = DriverParts {
             config: CoreConfig::new(session.node),
             hands,
             state,
             description: self.config.description.clone(),
+            tunnel_keys,
             events: self.events.clone(),
         };
         let (driver, handle) = Driver::new(parts, saved);

@@ -13,7 +13,7 @@ mod service;
 mod task;
 
 pub(crate) use cluster::check_cluster;
-pub(crate) use network::{check_network_removal, place_network, wished_mtu};
+pub(crate) use network::{check_network_removal, is_encrypted, place_network, wished_mtu};
 pub(crate) use node::{check_node_removal, check_node_update};
 pub(crate) use service::{check_service, check_service_change};
 

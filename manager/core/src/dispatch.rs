@@ -129,7 +129,8 @@ impl Dispatcher {
     }
 
     fn follow_node(&mut self, node: &Difference<Node>, tables: &Tables) -> Option<Output> {
-        let place = |node: &Node| (node.data_path_address.clone(), node.ingress_address);
+        let place =
+            |node: &Node| (node.data_path_address.clone(), node.ingress_address, node.description.tunnel_keys.clone());
         if let (Some(before), Some(after)) = (&node.before, &node.after)
             && place(before) == place(after)
         {

@@ -11,8 +11,8 @@ use shoal_manager_core::{
 use shoal_proto::model::{
     AssignmentSet, Availability, ClusterId, ClusterSpec, ControlError, ControlErrorKind, ControlReply, ControlRequest,
     Id, IpamConfig, JoinTokens, Labels, LocalNetwork, NetworkAttachmentSpec, NetworkId, NetworkSpec, NodeDescription,
-    NodeId, PortConfig, PortProtocol, PortStatus, PublishMode, ResourceReservations, Revision, Rollback, RootCa,
-    Sensitive, ServiceMode, ServiceSpec, TaskReport, TaskState, TaskStatus, Timestamp,
+    NodeId, PortConfig, PortProtocol, PortStatus, PublishMode, ResourceReservations, Revision, Role, Rollback, RootCa,
+    Sensitive, ServiceMode, ServiceSpec, TaskReport, TaskState, TaskStatus, Timestamp, TunnelKey,
 };
 
 /// A plane, a disk, and one worker that does what it is told.
@@ -115,12 +115,12 @@ impl Host {
                     Output::SaveSnapshot(snapshot) => self.disk.snapshot = Some(snapshot),
                     Output::Compact { through } => self.disk.entries.retain(|entry| entry.index > through),
                     Output::Reply { id, outcome, .. } => self.replies.push((id, outcome)),
-                    Output::Assign { node, session, diff } => {
+                    Output::Assign { node: to, session, diff } if to == node() => {
                         let revision = diff.result;
                         self.told.apply(diff);
                         self.shown = revision;
                         if !self.is_slow {
-                            inputs.push(Input::Applied { node, session, revision });
+                            inputs.push(Input::Applied { node: to, session, revision });
                         }
                     }
                     _ => {}
@@ -445,7 +445,7 @@ fn networks_that_can_not_be_are_refused_by_name() {
         (network("two", Some("fd00::/64")), "IPv6"),
         (network("a b", None), "network name 'a b' is invalid"),
         (network("host", None), "already exists"),
-        (with(&[("encrypted", "")]), "option 'encrypted' is not there yet"),
+        (with(&[("encrypted", "perhaps")]), "option encrypted 'perhaps' is invalid"),
         (with(&[("com.docker.network.driver.mtu", "9")]), "give 576 to 65485"),
         (with(&[("com.docker.network.driver.overlay.vxlanid_list", "7")]), "give one number from 4097"),
     ] {
@@ -454,6 +454,47 @@ fn networks_that_can_not_be_are_refused_by_name() {
     }
     let lost = host.ask(ControlRequest::CreateService { spec: Box::new(on("nowhere")) }).unwrap_err();
     assert!(lost.message.contains("network nowhere not found"), "{}", lost.message);
+}
+
+#[test]
+fn keys_of_tunnels_go_to_those_on_encrypted_networks() {
+    let mut host = Host::swarm();
+    let sealed = |value: &str| Labels::from([("encrypted".to_owned(), value.to_owned())]);
+    create_network(&mut host, NetworkSpec { driver_options: sealed(""), ..network("sealed", None) }).unwrap();
+    create_network(&mut host, NetworkSpec { driver_options: sealed("false"), ..network("open", None) }).unwrap();
+    let other = NodeId::from_random(8);
+    let (role, availability) = (Role::Worker, Availability::Active);
+    host.input(Input::AdmitNode { id: RequestId(900), node: other, role, availability });
+    let comes = |host: &mut Host, session: u64, keys: &[u8]| {
+        let tunnel_keys = keys.iter().map(|byte| TunnelKey([*byte; 32])).collect();
+        host.input(Input::SessionOpened {
+            node: other,
+            session: SessionId(session),
+            description: NodeDescription { tunnel_keys, ..description() },
+            observed_address: IpAddr::from([10, 0, 0, 2]),
+            data_path_address: None,
+        });
+    };
+    comes(&mut host, 901, &[1]);
+    for name in ["sealed", "open"] {
+        let mut spec = on(name);
+        spec.name = format!("on-{name}");
+        spec.mode = ServiceMode::Global;
+        spec.endpoint.ports.clear();
+        host.ask(ControlRequest::CreateService { spec: Box::new(spec) }).unwrap();
+    }
+    let told = |host: &Host, name: &str| {
+        let (id, network) = host.told.networks.iter().find(|(_, network)| network.name == name).unwrap();
+        let peer = host.told.peers.get(&(*id, other)).unwrap();
+        (network.encrypted, peer.tunnel_keys.iter().map(|key| key.0[0]).collect::<Vec<u8>>())
+    };
+    assert_eq!(told(&host, "sealed"), (true, vec![1]));
+    assert_eq!(told(&host, "open"), (false, vec![]), "who needs none is told none");
+    assert_eq!(told(&host, "ingress"), (false, vec![]));
+    comes(&mut host, 902, &[1, 2]);
+    assert_eq!(told(&host, "sealed"), (true, vec![1, 2]), "both, while one replaces the other");
+    comes(&mut host, 903, &[2]);
+    assert_eq!(told(&host, "sealed"), (true, vec![2]));
 }
 
 fn on(network: &str) -> ServiceSpec {

@@ -118,6 +118,7 @@ pub(super) const FLAGS: &[Flag] = &[
     ),
     meant("label", None, Kind::Many, "labels", "Label of this node's engine: KEY=VALUE"),
     meant("storage-driver", Some('s'), Kind::One, "storage-driver", "overlay2"),
+    meant("tunnel-key-age", None, Kind::One, "tunnel-key-age", "Age at which encrypted networks get a new key: 12h"),
     meant("log-opt", None, Kind::Many, "log-opts", "Default option of container logs: KEY=VALUE"),
     accepted("dns", None, Kind::Many, "dns"),
     accepted("cri-containerd", None, Kind::Switch, "cri-containerd"),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cidr, LocalNetwork, NetworkId, NodeId, PortConfig, ServiceId, Task, TaskId, TaskStatus};
+use super::{Cidr, LocalNetwork, NetworkId, NodeId, PortConfig, ServiceId, Task, TaskId, TaskStatus, TunnelKey};
 
 /// Numbers the sets that one session was told, from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -65,6 +65,9 @@ pub struct NetworkAssignment {
     pub mtu: Option<u32>,
     /// No way out for those who are on no other network.
     pub internal: bool,
+    /// Its packets go between hosts through the tunnel only.
+    #[serde(default)]
+    pub encrypted: bool,
 }
 
 /// The endpoints that one host has on a network.
@@ -77,6 +80,9 @@ pub struct PeerEndpoints {
     /// The host's own, on the routing mesh's network.
     #[serde(default)]
     pub own: Option<IpAddr>,
+    /// On an encrypted network, the host's keys of the tunnel, the one in use first.
+    #[serde(default)]
+    pub tunnel_keys: Vec<TunnelKey>,
 }
 
 /// A service with published ports, and where it is answered.
@@ -247,7 +253,12 @@ mod tests {
     fn set(members: &[(u8, u8)]) -> AssignmentSet {
         let mut set = AssignmentSet::default();
         for (key, value) in members {
-            let peer = PeerEndpoints { host: IpAddr::from([10, 0, 0, *value]), addresses: Vec::new(), own: None };
+            let peer = PeerEndpoints {
+                host: IpAddr::from([10, 0, 0, *value]),
+                addresses: Vec::new(),
+                own: None,
+                tunnel_keys: vec![TunnelKey([*value; 32])],
+            };
             let key = (NetworkId::from_random(u128::from(*key)), NodeId::from_random(1));
             set.peers.insert(key, peer);
         }

@@ -107,6 +107,14 @@ identifiers! {
     NetworkId,
 }
 
+impl NodeId {
+    /// The 128 bits, for what is derived from a node's identity.
+    #[must_use]
+    pub fn bits(self) -> u128 {
+        self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cidr, Labels, Meta, NodeId, ResourceReservations, Timestamp};
+use super::{Cidr, Labels, Meta, NodeId, ResourceReservations, Timestamp, TunnelKey};
 
 /// A node in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,9 @@ pub struct NodeDescription {
     pub engine_labels: Labels,
     /// What it can do.
     pub plugins: Vec<Plugin>,
+    /// Its public keys of the tunnel that encrypted networks go through, the one in use first: one, or two while one
+    /// replaces the other.
+    pub tunnel_keys: Vec<TunnelKey>,
 }
 
 /// Operating system and processor, in Go's words (`linux`, `amd64`) or uname's (`x86_64`).

@@ -45,6 +45,12 @@ impl Lan {
         must("ip", &["-n", &name, "link", "set", "eth0", "up"]);
     }
 
+    /// Where the namespace of the switch is.
+    #[must_use]
+    pub fn switch_namespace(&self) -> PathBuf {
+        PathBuf::from(format!("/run/netns/{}", self.switch()))
+    }
+
     fn switch(&self) -> String {
         format!("{}-switch", self.tag)
     }

@@ -13,9 +13,11 @@ pub mod registry;
 pub mod run;
 pub mod swarm;
 mod sweep;
+pub mod wire;
 
 pub use host::{Client, Engine, Host, binary};
 pub use lan::Lan;
 pub use registry::Registry;
 pub use run::{Finished, run, wait_for};
 pub use swarm::Swarm;
+pub use wire::{Seen, Wire, forged_vxlan, send_from};

@@ -37,7 +37,21 @@ impl Swarm {
     /// When a command fails, or a node does not become ready.
     #[must_use]
     pub fn of_engine(engine: Engine, client: Client, managers: usize, workers: usize) -> Self {
-        let swarm = Self::hosts_apart(engine, client, managers + workers, &["--debug"]);
+        Self::joined(Self::hosts_apart(engine, client, managers + workers, &["--debug"]), managers, workers)
+    }
+
+    /// The same with daemons of ours that are given more flags.
+    ///
+    /// # Panics
+    /// When a command fails, or a node does not become ready.
+    #[must_use]
+    pub fn with_flags(client: Client, managers: usize, workers: usize, flags: &[&str]) -> Self {
+        let flags = [&["--debug"], flags].concat();
+        Self::joined(Self::hosts_apart(Engine::Shoal, client, managers + workers, &flags), managers, workers)
+    }
+
+    fn joined(swarm: Self, managers: usize, workers: usize) -> Self {
+        let client = swarm.client;
         let address = swarm.hosts[0].address();
         swarm.ask(0, &["swarm", "init", "--advertise-addr", &address]).ok();
         let token = |role| swarm.ask(0, &["swarm", "join-token", "-q", role]).ok().to_owned();

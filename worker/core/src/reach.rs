@@ -96,7 +96,7 @@ mod tests {
     fn peers(numbers: std::ops::Range<u128>) -> BTreeMap<NodeId, PeerEndpoints> {
         let peer = |n: u128| {
             let own = IpAddr::from([10, 255, 0, (n % 250) as u8]);
-            (node(n), PeerEndpoints { host: own, addresses: vec![own], own: Some(own) })
+            (node(n), PeerEndpoints { host: own, addresses: vec![own], own: Some(own), tunnel_keys: Vec::new() })
         };
         numbers.map(peer).collect()
     }

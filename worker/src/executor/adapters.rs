@@ -19,7 +19,7 @@ use crate::events::{LocalEvent, LocalEventKind, LocalEvents, now};
 use crate::image::{ImageStore, PullOptions, Reference, RegistryAuth};
 use crate::network::{
     Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, MacAddress, NetworkError, NetworkKind,
-    NetworkPlanInput, Networks, Peer, PublishedPort, PublishedService, VirtualService,
+    NetworkPlanInput, Networks, Peer, PublishedPort, PublishedService, TunnelEnd, VirtualService,
 };
 use crate::probe::Prober;
 use crate::resolver::{Resolver, Scope, Zones};
@@ -128,6 +128,7 @@ impl Endpoints for SwarmEndpoints {
             kind: if assignment.ingress { NetworkKind::Ingress } else { NetworkKind::Overlay },
             mtu: assignment.mtu,
             data_path_port: assignment.data_path_port,
+            encrypted: assignment.encrypted,
             node_address: assignment.node_address.map(|address| address.address),
         };
         self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(network, assignment.name.clone());
@@ -141,7 +142,12 @@ impl Endpoints for SwarmEndpoints {
     }
 
     async fn set_peers(&self, network: NetworkId, peers: &BTreeMap<NodeId, PeerEndpoints>) -> Result<(), Failure> {
-        let peers = peers.values().map(|peer| Peer { host: peer.host, addresses: peer.addresses.clone() }).collect();
+        let peers = peers.iter().map(|(node, peer)| Peer {
+            host: peer.host,
+            addresses: peer.addresses.clone(),
+            tunnel: (!peer.tunnel_keys.is_empty()).then(|| TunnelEnd::of(*node, peer.tunnel_keys.clone())),
+        });
+        let peers = peers.collect();
         self.networks.set_peers(network, peers).await.map_err(|error| failure(&error))
     }
 

@@ -12,6 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::clock::Clock;
 use super::hands::Hands;
 use crate::limits::{INPUTS_A_TURN, INPUTS_WAITING, LEAVE_TIMEOUT, REQUESTS_WAITING};
+use crate::network::TunnelKeys;
 use crate::session::{Outgoing, Session, SessionParts};
 use crate::state::StateFiles;
 use crate::{SwarmSession, WorkerError, WorkerEvent};
@@ -24,6 +25,7 @@ pub(crate) struct Driver {
     hands: Hands,
     state: StateFiles,
     description: NodeDescription,
+    tunnel_keys: TunnelKeys,
     events: mpsc::Sender<WorkerEvent>,
     commands: mpsc::Receiver<Command>,
     inputs: mpsc::Sender<Input>,
@@ -45,6 +47,8 @@ pub(crate) struct DriverParts {
     pub(crate) state: StateFiles,
     /// What this node says of itself.
     pub(crate) description: NodeDescription,
+    /// Its public keys of the tunnel.
+    pub(crate) tunnel_keys: TunnelKeys,
     /// To the node.
     pub(crate) events: mpsc::Sender<WorkerEvent>,
 }
@@ -85,6 +89,7 @@ impl Driver {
             hands: parts.hands,
             state: parts.state,
             description: parts.description,
+            tunnel_keys: parts.tunnel_keys,
             events: parts.events,
             commands,
             inputs,
@@ -151,6 +156,7 @@ impl Driver {
                 self.outgoing = Arc::default();
                 let parts = SessionParts {
                     description: self.description.clone(),
+                    tunnel_keys: self.tunnel_keys.clone(),
                     data_path_address: session.data_path_address,
                     connect: session.connect,
                     outgoing: Arc::clone(&self.outgoing),

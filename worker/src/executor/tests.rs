@@ -50,6 +50,7 @@ impl Host {
             hands,
             state,
             description: Default::default(),
+            tunnel_keys: Default::default(),
             events: events_in,
         };
         let (driver, handle) = Driver::new(parts, saved);

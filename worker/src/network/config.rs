@@ -32,6 +32,10 @@ pub struct NetworkConfig {
     pub spare_namespaces: usize,
     /// How virtual addresses are translated.
     pub vip_translation: VipTranslation,
+    /// Holds this node's private keys of the tunnel; its folder exists.
+    pub tunnel_keys: PathBuf,
+    /// Age at which such a key is replaced.
+    pub tunnel_key_age: Duration,
 }
 
 /// How virtual addresses are translated to those of tasks.
@@ -74,6 +78,8 @@ impl NetworkConfig {
             bridge_subnet: None,
             node_id,
             data_path_addr,
+            tunnel_keys: exec_root.join("tunnel.keys"),
+            tunnel_key_age: crate::limits::TUNNEL_KEY_AGE,
             exec_root,
             keep_client_addresses: None,
             verify_period: super::limits::VERIFY_PERIOD,
@@ -115,6 +121,11 @@ impl Tag {
         format!("sx{self}-{vni:x}")
     }
 
+    /// The device of the tunnel that encrypted networks go through.
+    pub(super) fn tunnel(self) -> String {
+        format!("sw{self}")
+    }
+
     /// The host's end of a container's interface, by a number that no living endpoint of this daemon has.
     pub(super) fn endpoint_link(self, number: u32, position: usize) -> String {
         format!("sv{self}{:06x}{position:x}", number & 0xff_ffff)
@@ -133,7 +144,9 @@ impl Tag {
     /// Whether a link carries this daemon's tag.
     pub(super) fn owns_link(self, name: &str) -> bool {
         let tag = self.to_string();
-        ["sb", "so", "sx", "sv"].iter().any(|kind| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(&tag)))
+        ["sb", "so", "sx", "sv", "sw"]
+            .iter()
+            .any(|kind| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(&tag)))
     }
 
     /// The private nftables table.
@@ -173,9 +186,13 @@ mod tests {
     fn names_fit_and_tell_daemons_apart() {
         let (one, other) = (Tag::of_path(Path::new("/run/shoal")), Tag::of_path(Path::new("/run/shoal2")));
         assert_ne!(one, other);
-        for name in
-            [one.local_bridge(), one.overlay_bridge(0xff_ffff), one.vxlan(0xff_ffff), one.endpoint_link(u32::MAX, 9)]
-        {
+        for name in [
+            one.local_bridge(),
+            one.overlay_bridge(0xff_ffff),
+            one.vxlan(0xff_ffff),
+            one.tunnel(),
+            one.endpoint_link(u32::MAX, 9),
+        ] {
             assert!(name.len() <= 15, "{name}");
             assert_eq!(one.endpoint_number(&name).is_some(), name.starts_with("sv"));
             assert!(one.owns_link(&name) && !other.owns_link(&name), "{name}");

@@ -4,11 +4,11 @@
 //! need not tell each other.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use shoal_proto::model::{Cidr, NetworkId, PortProtocol, ServiceId, TaskId};
+use shoal_proto::model::{Cidr, NetworkId, NodeId, PortProtocol, ServiceId, TaskId, TunnelKey};
 
 /// A network that this host should carry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct NetworkPlanInput {
     pub mtu: Option<u32>,
     /// This host's own address there. An ingress network needs one.
     pub node_address: Option<IpAddr>,
+    /// Its packets go between hosts through the tunnel only.
+    #[serde(default)]
+    pub encrypted: bool,
 }
 
 /// What a network is for.
@@ -105,6 +108,25 @@ pub struct Peer {
     pub host: IpAddr,
     /// What it has on the network: its tasks' addresses and its own.
     pub addresses: Vec<IpAddr>,
+    /// Its end of the tunnel; `None`: not known, so that its tasks on encrypted networks can't be reached.
+    pub tunnel: Option<TunnelEnd>,
+}
+
+/// Where another host is in the tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TunnelEnd {
+    /// Its address there.
+    pub address: Ipv6Addr,
+    /// Its keys, the one in use first.
+    pub keys: Vec<TunnelKey>,
+}
+
+impl TunnelEnd {
+    /// That of a node with these keys, the one in use first.
+    #[must_use]
+    pub fn of(node: NodeId, keys: Vec<TunnelKey>) -> Self {
+        Self { address: super::plan::TunnelPlace::address_of(node), keys }
+    }
 }
 
 /// A service with published ports in ingress mode.

@@ -10,15 +10,17 @@ use tokio::sync::{mpsc, oneshot};
 use shoal_proto::model::NetworkId;
 
 use super::limits::COMMANDS_WAITING;
+use super::tunnel_keys::tunnel_keys;
 use super::{
     Endpoint, EndpointRequest, FrameSocket, NetworkConfig, NetworkError, NetworkPlanInput, Peer, PublishedService,
-    ResolverSockets, VirtualService, actor,
+    ResolverSockets, TunnelKeys, VirtualService, actor,
 };
 
 /// The data path of one daemon. Every method may be repeated: what stands already is left as it is.
 #[derive(Debug, Clone)]
 pub struct Networks {
     commands: mpsc::Sender<Command>,
+    tunnel_keys: TunnelKeys,
 }
 
 impl Networks {
@@ -28,8 +30,15 @@ impl Networks {
     /// Fails when the exec-root can't be used, no subnet is free, or the kernel refuses the bridge or the table.
     pub fn start(config: NetworkConfig) -> Result<Self, NetworkError> {
         let (commands, inbox) = mpsc::channel(COMMANDS_WAITING);
-        actor::start(config, inbox)?;
-        Ok(Self { commands })
+        let (teller, tunnel_keys) = tunnel_keys();
+        actor::start(config, inbox, teller)?;
+        Ok(Self { commands, tunnel_keys })
+    }
+
+    /// This node's public keys of the tunnel that encrypted networks go through.
+    #[must_use]
+    pub fn tunnel_keys(&self) -> TunnelKeys {
+        self.tunnel_keys.clone()
     }
 
     /// The overlay networks that this host carries, those of a former run included.

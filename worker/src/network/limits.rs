@@ -48,3 +48,35 @@ pub(super) const PORT_WAIT_MAX: Duration = Duration::from_secs(3);
 
 /// The kind of probes' frames: the first EtherType that IEEE 802 leaves to local experiments.
 pub(super) const PROBE_ETHERTYPE: u16 = 0x88b5;
+
+/// Bytes that the tunnel of encrypted networks adds over IPv4: IPv4 20, UDP 8, WireGuard 32.
+pub(super) const TUNNEL_OVERHEAD_V4: u32 = 60;
+
+/// As above, with an outer IPv6 header of 40.
+pub(super) const TUNNEL_OVERHEAD_V6: u32 = 80;
+
+/// Threads in each direction, a queue of the device each: beyond that hosts have other work for their cores.
+pub(super) const TUNNEL_QUEUES_MAX: usize = 4;
+
+/// Send and receive buffer of the tunnel's sockets, bytes: what a 10 Gbit/s link brings while a thread is off its core
+/// for 3 ms.
+pub(super) const TUNNEL_BUFFER: usize = 4 << 20;
+
+/// How long the tunnel's threads wait for something to carry before they look whether they should end.
+pub(super) const TUNNEL_STOP_WAIT: Duration = Duration::from_millis(200);
+
+/// How often the tunnel's sessions are tended: a quarter of what their library asks for at most.
+pub(super) const TUNNEL_TEND: Duration = Duration::from_millis(250);
+
+/// From the first handshake that was not answered to the next: a daemon that restarts is back within it.
+pub(super) const TUNNEL_HANDSHAKE_FIRST: Duration = Duration::from_millis(500);
+
+/// The longest that this grows to: WireGuard's own period.
+pub(super) const TUNNEL_HANDSHAKE_LATE: Duration = Duration::from_secs(5);
+
+/// Handshakes a second before senders must prove their addresses: each costs some 100 microseconds and is counted twice,
+/// and a swarm of 1,000 hosts may begin all at once.
+pub(super) const TUNNEL_HANDSHAKES_A_SECOND: u64 = 2000;
+
+/// The least age of a key before the older one is forgotten: by then the managers have passed it on.
+pub(super) const TUNNEL_KEY_SETTLED: Duration = Duration::from_secs(60);

@@ -28,6 +28,8 @@ mod ports;
 mod sockets;
 mod state;
 mod subnet;
+mod tunnel;
+mod tunnel_keys;
 
 #[cfg(test)]
 mod tests;
@@ -35,9 +37,10 @@ mod tests;
 pub use config::{NetworkConfig, Tag, UnknownTranslation, VipTranslation};
 pub use desired::{
     Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, MacAddress, NetworkKind,
-    NetworkPlanInput, Peer, PublishedPort, PublishedService, VirtualService,
+    NetworkPlanInput, Peer, PublishedPort, PublishedService, TunnelEnd, VirtualService,
 };
 pub use error::NetworkError;
 pub use handle::{Networks, ShownVips};
 pub use netlink::FrameSocket;
 pub use sockets::ResolverSockets;
+pub use tunnel_keys::TunnelKeys;

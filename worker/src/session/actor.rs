@@ -12,6 +12,7 @@ use super::candidates::Candidates;
 use super::outgoing::Outgoing;
 use super::stream::{SessionEnd, Stream};
 use crate::limits::{REDIRECTS_MAX, REMOVALS_BELIEVED, REMOVED_RETRY};
+use crate::network::TunnelKeys;
 use crate::{Connect, WorkerEvent};
 
 /// Keeps a session up.
@@ -26,6 +27,8 @@ pub(crate) struct Session {
 pub(crate) struct SessionParts {
     /// What this node says of itself.
     pub(crate) description: NodeDescription,
+    /// Its keys of the tunnel, which are told with the description.
+    pub(crate) tunnel_keys: TunnelKeys,
     /// Where the other hosts send overlay traffic for this one.
     pub(crate) data_path_address: IpAddr,
     /// Makes connections.

@@ -8,7 +8,7 @@ use shoal_proto::grpc::dispatcher_client::DispatcherClient;
 use shoal_proto::grpc::manager_frame::Kind as FromManager;
 use shoal_proto::grpc::worker_frame::Kind as ToManager;
 use shoal_proto::grpc::{Applied, Cluster, Heartbeat, ManagerFrame, Register, Silent, TaskStatuses, WorkerFrame};
-use shoal_proto::model::{AssignmentDiff, Role};
+use shoal_proto::model::{AssignmentDiff, NodeDescription, Role, TunnelKey};
 use shoal_worker_core::Input;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
@@ -41,6 +41,8 @@ pub(super) enum SessionEnd {
     Protocol(&'static str),
     #[error("the assignments did not fit: the whole set is asked for")]
     Resync,
+    #[error("this node's keys of the tunnel have changed: the managers are told anew")]
+    Keys,
     #[error("the worker stops")]
     Stopped,
 }
@@ -67,6 +69,8 @@ pub(super) struct Stream {
     /// For each heartbeat under way, the last report that went before it: its answer acknowledges that.
     heartbeats: VecDeque<Option<u64>>,
     last_report: Option<u64>,
+    /// The keys of the tunnel that this session told.
+    told: Vec<TunnelKey>,
 }
 
 impl Stream {
@@ -81,8 +85,10 @@ impl Stream {
 
     async fn register(channel: Channel, parts: &SessionParts) -> Result<Self, SessionEnd> {
         let (frames, outbound) = mpsc::channel(FRAMES_WAITING);
+        let told = parts.tunnel_keys.wished();
+        let description = NodeDescription { tunnel_keys: told.clone(), ..parts.description.clone() };
         let register = Register {
-            description: codec::encode(&parts.description)?.into(),
+            description: codec::encode(&description)?.into(),
             data_path_address: parts.data_path_address.to_string(),
         };
         send(&frames, ToManager::Register(register)).await?;
@@ -94,9 +100,13 @@ impl Stream {
             period: HEARTBEAT_DEFAULT,
             heartbeats: VecDeque::new(),
             last_report: None,
+            told,
         };
         match stream.next().await? {
-            FromManager::Welcome(welcome) => stream.set_period(welcome.heartbeat_ms),
+            FromManager::Welcome(welcome) => {
+                parts.tunnel_keys.told(stream.told.clone());
+                stream.set_period(welcome.heartbeat_ms);
+            }
             _ => return Err(SessionEnd::Protocol("the first frame is no welcome")),
         }
         Ok(stream)
@@ -106,6 +116,8 @@ impl Stream {
     pub(super) async fn serve(mut self, parts: &SessionParts, candidates: &mut Candidates) -> SessionEnd {
         let mut beat = Instant::now() + self.period;
         let mut heard = Instant::now();
+        let mut tunnel_keys = parts.tunnel_keys.clone();
+        let told = self.told.clone();
         loop {
             let silence = heard + self.period * HEARTBEATS_MISSED;
             let outcome = tokio::select! {
@@ -123,6 +135,8 @@ impl Stream {
                     send(&self.frames, ToManager::Heartbeat(Heartbeat {})).await
                 }
                 () = tokio::time::sleep_until(silence) => Err(SessionEnd::Silent),
+                // A session tells them at its beginning.
+                () = tunnel_keys.changed_from(&told) => Err(SessionEnd::Keys),
             };
             if let Err(end) = outcome {
                 return end;

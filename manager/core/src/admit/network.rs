@@ -78,6 +78,20 @@ pub(crate) fn wished_mtu(spec: &NetworkSpec) -> Option<u32> {
     spec.driver_options.get(OPTION_MTU)?.parse().ok()
 }
 
+/// Whether the network's packets go between hosts encrypted.
+pub(crate) fn is_encrypted(spec: &NetworkSpec) -> bool {
+    spec.driver_options.get(OPTION_ENCRYPTED).and_then(|text| encryption(text)).unwrap_or(false)
+}
+
+/// What the option's value means, in Docker's words; none: yes.
+fn encryption(text: &str) -> Option<bool> {
+    match text {
+        "" | "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
 fn check_name(name: &str, problems: &mut Problems) {
     let is_inner = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
     let begins = name.chars().next().is_some_and(|char| char.is_ascii_alphanumeric());
@@ -136,10 +150,9 @@ fn check_ipam(tables: &Tables, configs: &[IpamConfig], problems: &mut Problems) 
 
 /// The VXLAN identifier that the user named, if any.
 fn check_options(tables: &Tables, spec: &NetworkSpec, problems: &mut Problems) -> Option<u32> {
-    problems.add_if(spec.driver_options.contains_key(OPTION_ENCRYPTED), || {
-        "option 'encrypted' is not there yet in this release, and is not ignored: leave it out, or carry the hosts' \
-         traffic over an encrypted link"
-            .to_owned()
+    let encrypted = spec.driver_options.get(OPTION_ENCRYPTED).map_or("", String::as_str);
+    problems.add_if(encryption(encrypted).is_none(), || {
+        format!("option {OPTION_ENCRYPTED} '{encrypted}' is invalid: give it without a value, or true or false")
     });
     if let Some(text) = spec.driver_options.get(OPTION_MTU) {
         let fits = text.parse::<u32>().is_ok_and(|mtu| (576..=65_485).contains(&mtu));

@@ -10,7 +10,7 @@ use shoal_proto::model::{
     TaskState,
 };
 
-use crate::admit::wished_mtu;
+use crate::admit::{is_encrypted, wished_mtu};
 use crate::deciders::allocator::overlays;
 use crate::store::Tables;
 
@@ -174,7 +174,9 @@ fn peer_endpoints(tables: &Tables, (network, node): (NetworkId, NodeId)) -> Opti
     let tasks = held.filter(|(held, ..)| *held == network).map(|(.., address)| address);
     let mut addresses: Vec<IpAddr> = own.into_iter().chain(tasks).collect();
     addresses.sort_unstable();
-    (!addresses.is_empty()).then_some(PeerEndpoints { host, addresses, own })
+    let tunnels = tables.network(network).is_some_and(|network| is_encrypted(&network.spec));
+    let tunnel_keys = if tunnels { stored.description.tunnel_keys.clone() } else { Vec::new() };
+    (!addresses.is_empty()).then_some(PeerEndpoints { host, addresses, own, tunnel_keys })
 }
 
 /// A network as one node sees it.
@@ -189,5 +191,6 @@ pub(super) fn network(tables: &Tables, id: NetworkId, node: &Node) -> Option<Net
         node_address: node.ingress_address.filter(|_| network.spec.ingress),
         mtu: wished_mtu(&network.spec),
         internal: network.spec.internal,
+        encrypted: is_encrypted(&network.spec),
     })
 }

@@ -280,7 +280,7 @@ impl Swarm<'_> {
             let held = tasks.flat_map(|task| &task.attachments).map(|held| (held.network, held.address.address));
             for (network, address) in own.into_iter().chain(held) {
                 let own = own.filter(|(of, _)| *of == network).map(|(_, address)| address);
-                let empty = || PeerEndpoints { host: host.ip(), addresses: Vec::new(), own };
+                let empty = || PeerEndpoints { host: host.ip(), addresses: Vec::new(), own, tunnel_keys: Vec::new() };
                 peers.entry((network, host.node)).or_insert_with(empty).addresses.push(address);
             }
         }

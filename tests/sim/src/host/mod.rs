@@ -99,6 +99,7 @@ impl Host {
             engine_version: "1".to_owned(),
             engine_labels: Labels::from([("disk".to_owned(), disk.to_owned())]),
             plugins: vec![Plugin { kind: "Network".to_owned(), name: "overlay".to_owned() }],
+            tunnel_keys: Vec::new(),
         }
     }
 }

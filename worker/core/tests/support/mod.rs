@@ -70,6 +70,7 @@ pub(crate) fn task(n: u8, desired: TaskState, network: Option<u8>) -> TaskAssign
 /// A network.
 pub(crate) fn network(n: u8) -> NetworkAssignment {
     NetworkAssignment {
+        encrypted: false,
         name: format!("n{n}"),
         ingress: true,
         subnet: Cidr { address: IpAddr::from([10, 0, n, 0]), prefix: 24 },

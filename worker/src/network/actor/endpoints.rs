@@ -115,6 +115,8 @@ impl Actor {
             self.executor.perform(&network_removal(&network))?;
         }
         self.peers.clear();
+        self.release_tunnel()?;
+        self.remove_keys()?;
         self.remove_table()?;
         self.remove_names()?;
         self.sweep()?;
@@ -141,6 +143,7 @@ impl Actor {
     /// Removes links and namespace files of this daemon that nothing names.
     fn sweep(&mut self) -> Result<(), NetworkError> {
         let mut named = BTreeSet::from([self.bridge.name.clone()]);
+        named.extend(self.tunnel.is_up().then(|| self.tag.tunnel()));
         for network in self.networks.values() {
             named.extend(network.tunnel.iter().chain([&network.bridge]).cloned());
         }

@@ -1,7 +1,7 @@
 //! The network thread: owns the doors to the kernel and what the kernel was told.
 //!
-//! `start` makes the bridge and the table, `networks`, `endpoints`, `rules` and `names` carry out one kind of wish each. The
-//! thread runs in the namespace of whoever started it and never leaves. Invariant: between two commands the files on
+//! `start` makes the bridge and the table, `networks`, `endpoints`, `rules`, `names` and `tunnel` carry out one kind of
+//! wish each. The thread runs in the namespace of whoever started it and never leaves. Invariant: between two commands the files on
 //! disk, the fields here and the kernel agree, or the command was answered with an error and left nothing behind.
 
 mod endpoints;
@@ -9,6 +9,7 @@ mod names;
 mod networks;
 mod rules;
 mod start;
+mod tunnel;
 
 pub(super) use start::start;
 
@@ -60,6 +61,7 @@ pub(super) struct Actor {
     beside: BTreeMap<NetworkId, BTreeSet<IpAddr>>,
     rules: rules::KnownRules,
     names: names::Names,
+    tunnel: tunnel::TunnelState,
 }
 
 impl Actor {
@@ -73,7 +75,10 @@ impl Actor {
                     Some(command) => self.serve(command),
                     None => return,
                 },
-                _ = verify.tick() => self.verify_rules(),
+                _ = verify.tick() => {
+                    self.verify_rules();
+                    self.tend_keys();
+                }
             }
         }
     }

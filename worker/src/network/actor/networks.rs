@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use shoal_proto::model::NetworkId;
 
 use super::start::{kernel, link_names, underlay_link};
+use super::tunnel::tunnel_overhead;
 use super::{Actor, ipv4};
 use crate::network::limits::{PROBE_ETHERTYPE, VXLAN_OVERHEAD_V4, VXLAN_OVERHEAD_V6};
 use crate::network::plan::{PeerTable, PlacedNetwork, Underlay, network_plan, network_removal, peer_plan};
@@ -16,8 +17,10 @@ impl Actor {
         check(&wish)?;
         let placed = self.place_network(wish)?;
         let present = link_names(&mut self.executor)?;
-        let stands =
-            present.contains(&placed.bridge) && placed.tunnel.as_ref().is_none_or(|tunnel| present.contains(tunnel));
+        let carried = !placed.wish.encrypted || placed.tunnel.is_none() || self.tunnel.is_up();
+        let stands = carried
+            && present.contains(&placed.bridge)
+            && placed.tunnel.as_ref().is_none_or(|tunnel| present.contains(tunnel));
         if let Some(known) = self.networks.get(&placed.wish.id).cloned() {
             if known == placed && stands {
                 return Ok(());
@@ -29,23 +32,38 @@ impl Actor {
         let id = placed.wish.id;
         self.networks.insert(id, placed.clone());
         self.files.save(&self.state())?;
-        let present = link_names(&mut self.executor)?;
-        let address = self.config.data_path_addr;
-        let local = underlay_link(&mut self.executor, address)?.map(|_| address);
-        let underlay = Underlay { local, port: placed.wish.data_path_port };
-        let made = self.executor.perform(&network_plan(&placed, underlay, &present));
-        if let Err(error) = made.and_then(|()| self.update_rules()) {
+        let made = self.underlay_of(&placed).and_then(|underlay| {
+            let present = link_names(&mut self.executor)?;
+            self.executor.perform(&network_plan(&placed, &underlay, &present))?;
+            self.update_rules()
+        });
+        if let Err(error) = made {
             self.forget_network(&placed)?;
+            self.release_tunnel()?;
             return Err(error);
         }
         self.serve_bridges();
         self.recall_peers(&placed)
     }
 
+    /// What carries a network; for an encrypted one, the tunnel is brought up, and its guard before any packet may come.
+    fn underlay_of(&mut self, placed: &PlacedNetwork) -> Result<Underlay, NetworkError> {
+        let port = placed.wish.data_path_port;
+        if placed.wish.encrypted && placed.tunnel.is_some() {
+            self.ensure_tunnel(port)?;
+            self.update_rules()?;
+            return Ok(self.tunnel_underlay(port));
+        }
+        let address = self.config.data_path_addr;
+        let local = underlay_link(&mut self.executor, address)?.map(|_| address);
+        Ok(Underlay { local, port, device: None })
+    }
+
     pub(super) fn remove_network(&mut self, id: NetworkId) -> Result<(), NetworkError> {
         let Some(known) = self.networks.get(&id).cloned() else { return Ok(()) };
         self.refuse_while_attached(id)?;
         self.forget_network(&known)?;
+        self.release_tunnel()?;
         self.update_rules()
     }
 
@@ -73,11 +91,20 @@ impl Actor {
                     beside.insert(*address);
                     continue;
                 }
+                let host = match (network.wish.encrypted, &peer.tunnel) {
+                    (false, _) => peer.host,
+                    (true, Some(end)) => IpAddr::V6(end.address),
+                    // Its packets may not go in the clear, and its keys are not known yet.
+                    (true, None) => continue,
+                };
                 // An address that has just become a task's here is no longer that peer's.
                 if !local.contains(address) {
-                    new.insert(*address, peer.host);
+                    new.insert(*address, host);
                 }
             }
+        }
+        if network.wish.encrypted {
+            self.set_tunnel_ends(id, network.wish.data_path_port, peers);
         }
         // Unknown until it is done: a plan cut off leaves some of each.
         self.peers.remove(&id);
@@ -89,7 +116,12 @@ impl Actor {
     }
 
     fn place_network(&mut self, wish: NetworkPlanInput) -> Result<PlacedNetwork, NetworkError> {
-        let overhead = if self.config.data_path_addr.is_ipv4() { VXLAN_OVERHEAD_V4 } else { VXLAN_OVERHEAD_V6 };
+        let underlay = self.config.data_path_addr;
+        let overhead = match (wish.encrypted, underlay.is_ipv4()) {
+            (true, _) => VXLAN_OVERHEAD_V6 + tunnel_overhead(underlay),
+            (false, true) => VXLAN_OVERHEAD_V4,
+            (false, false) => VXLAN_OVERHEAD_V6,
+        };
         let mtu = match wish.mtu {
             Some(mtu) => mtu,
             None => self.underlay_mtu()?.saturating_sub(overhead),
@@ -122,6 +154,7 @@ impl Actor {
         self.peers.remove(&known.wish.id);
         self.beside.remove(&known.wish.id);
         self.serve_bridges();
+        self.forget_tunnel_ends(known.wish.id);
         self.files.save(&self.state())
     }
 

@@ -176,7 +176,7 @@ impl Actor {
         for targets in services.values_mut() {
             targets.retain(|(address, _)| subnets.iter().any(|subnet| subnet.contains(IpAddr::V4(*address))));
         }
-        HostRules { ranges, host_ports, services }
+        HostRules { ranges, host_ports, services, tunnel: self.tunnel_guard() }
     }
 
     fn wished_services(&self, services: &[PublishedService]) -> Result<BTreeMap<PortKey, Vec<Target>>, NetworkError> {

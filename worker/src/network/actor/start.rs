@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::names::Names;
 use super::rules::KnownRules;
+use super::tunnel::TunnelState;
 use super::{Actor, LocalBridge};
 use crate::network::executor::Executor;
 use crate::network::handle::Command;
@@ -16,10 +17,15 @@ use crate::network::limits::UNDERLAY_MTU_USUAL;
 use crate::network::netlink::FoundLink;
 use crate::network::plan::bridge_plan;
 use crate::network::state::{NetworkState, StateFiles};
+use crate::network::tunnel_keys::KeyTeller;
 use crate::network::{NetworkConfig, NetworkError, subnet};
 
 /// Starts the thread, which inherits the caller's network namespace, and waits until the bridge and the table stand.
-pub(in crate::network) fn start(config: NetworkConfig, inbox: mpsc::Receiver<Command>) -> Result<(), NetworkError> {
+pub(in crate::network) fn start(
+    config: NetworkConfig,
+    inbox: mpsc::Receiver<Command>,
+    teller: KeyTeller,
+) -> Result<(), NetworkError> {
     let (ready, started) = sync_channel(1);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -27,7 +33,7 @@ pub(in crate::network) fn start(config: NetworkConfig, inbox: mpsc::Receiver<Com
         .map_err(|source| NetworkError::Kernel { step: "start the network thread".to_owned(), source })?;
     std::thread::Builder::new()
         .name("network".to_owned())
-        .spawn(move || match Actor::open(config, inbox) {
+        .spawn(move || match Actor::open(config, inbox, teller) {
             Ok(actor) => {
                 if ready.send(Ok(())).is_ok() {
                     runtime.block_on(actor.run());
@@ -40,7 +46,7 @@ pub(in crate::network) fn start(config: NetworkConfig, inbox: mpsc::Receiver<Com
 }
 
 impl Actor {
-    fn open(config: NetworkConfig, inbox: mpsc::Receiver<Command>) -> Result<Self, NetworkError> {
+    fn open(config: NetworkConfig, inbox: mpsc::Receiver<Command>, teller: KeyTeller) -> Result<Self, NetworkError> {
         let tag = config.tag();
         let files = StateFiles::open(&config.exec_root)?;
         let state = files.load()?;
@@ -77,6 +83,7 @@ impl Actor {
             beside: BTreeMap::new(),
             rules: KnownRules::default(),
             names,
+            tunnel: TunnelState::open(&config, teller)?,
             config,
         };
         for network in actor.networks.clone().values() {
@@ -85,6 +92,10 @@ impl Actor {
         actor.restore_ports();
         actor.start_rules()?;
         actor.serve_bridges();
+        let encrypted = actor.networks.values().find(|network| network.wish.encrypted && network.tunnel.is_some());
+        if let Some(port) = encrypted.map(|network| network.wish.data_path_port) {
+            actor.ensure_tunnel(port)?;
+        }
         Ok(actor)
     }
 }

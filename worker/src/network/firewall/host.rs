@@ -37,6 +37,16 @@ pub(in crate::network) struct HostRules {
     pub(in crate::network) host_ports: BTreeMap<(Option<Ipv4Addr>, PortKey), Target>,
     /// Published ports; where no target is, connections are refused.
     pub(in crate::network) services: BTreeMap<PortKey, Vec<Target>>,
+    /// Packets of encrypted networks come by the tunnel's device or not at all.
+    pub(in crate::network) tunnel: Option<TunnelGuard>,
+}
+
+/// What packets of encrypted networks look like, and the only device that they may come by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::network) struct TunnelGuard {
+    pub(in crate::network) device: String,
+    /// UDP port of their VXLAN packets.
+    pub(in crate::network) port: u16,
 }
 
 const SERVICES: &str = "services";
@@ -52,6 +62,7 @@ impl HostRules {
         let mut changes = vec![Change::Table, Change::TableRemoved, Change::Table];
         changes.extend(frame());
         changes.extend(self.range_rules());
+        changes.extend(self.tunnel_rules());
         changes.extend(HostRules::default().port_changes(self));
         Transaction { family: Family::Inet, table: table.to_owned(), changes }
     }
@@ -62,6 +73,10 @@ impl HostRules {
         if self.ranges != newer.ranges {
             changes.extend(["guard", "leaving"].map(|name| Change::ChainEmptied { name: name.to_owned() }));
             changes.extend(newer.range_rules());
+        }
+        if self.tunnel != newer.tunnel {
+            changes.push(Change::ChainEmptied { name: "clear".to_owned() });
+            changes.extend(newer.tunnel_rules());
         }
         changes.extend(self.port_changes(newer));
         Transaction { family: Family::Inet, table: table.to_owned(), changes }
@@ -140,6 +155,17 @@ impl HostRules {
         changes
     }
 
+    /// The rule that drops clear packets of encrypted networks.
+    fn tunnel_rules(&self) -> Option<Change> {
+        let guard = self.tunnel.as_ref()?;
+        let matches = vec![
+            Match::InLinkNot(guard.device.clone()),
+            Match::Transport(PortProtocol::Udp),
+            Match::DestinationPort(guard.port),
+        ];
+        Some(rule("clear", matches, Action::Drop))
+    }
+
     /// Rules that depend on which bridges there are.
     fn range_rules(&self) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -189,6 +215,7 @@ fn frame() -> Vec<Change> {
         base("opening", Hook::Output, -100, true),
         base("leaving", Hook::Postrouting, 100, true),
         base("guard", Hook::Prerouting, -300, false),
+        base("clear", Hook::Prerouting, -300, false),
         base("refusing", Hook::Input, -10, false),
         rule("published", Vec::new(), Action::TranslateAddressTo(HOST_ADDRESS_PORTS)),
         rule("published", Vec::new(), Action::TranslateTo(HOST_PORTS)),

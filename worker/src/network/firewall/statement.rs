@@ -110,6 +110,7 @@ pub(in crate::network) struct Rule {
 pub(in crate::network) enum Match {
     Ipv4,
     InLink(String),
+    InLinkNot(String),
     OutLink(String),
     OutLinkNot(String),
     SourceIn(Cidr),
@@ -273,6 +274,7 @@ impl fmt::Display for Match {
         match self {
             Self::Ipv4 => write!(out, "meta nfproto ipv4"),
             Self::InLink(name) => write!(out, "iifname {name}"),
+            Self::InLinkNot(name) => write!(out, "iifname != {name}"),
             Self::OutLink(name) => write!(out, "oifname {name}"),
             Self::OutLinkNot(name) => write!(out, "oifname != {name}"),
             Self::SourceIn(subnet) => write!(out, "ip saddr {subnet}"),

@@ -8,6 +8,7 @@ use shoal_proto::model::PortProtocol;
 
 use super::{
     Change, ElementValue, HostRules, NameRules, PortKey, ResolverPorts, Rule, SourceRange, Target, Transaction,
+    TunnelGuard,
 };
 
 /// A table as the kernel keeps it.
@@ -87,11 +88,13 @@ fn host_rules() -> impl Strategy<Value = HostRules> {
         hides_clients: false,
     };
     let all = [range("a", "172.17.0.0/16"), range("b", "10.0.0.0/24")];
-    let wish = (0..=2usize, any::<bool>(), host_ports, services);
-    wish.prop_map(move |(count, hides_clients, host_ports, services)| HostRules {
+    let tunnel = proptest::option::of((1..3u16).prop_map(|port| TunnelGuard { device: "sw".to_owned(), port }));
+    let wish = (0..=2usize, any::<bool>(), host_ports, services, tunnel);
+    wish.prop_map(move |(count, hides_clients, host_ports, services, tunnel)| HostRules {
         ranges: all[..count].iter().map(|range| SourceRange { hides_clients, ..range.clone() }).collect(),
         host_ports,
         services,
+        tunnel,
     })
 }
 

@@ -14,6 +14,7 @@ mod packet;
 mod reaper;
 mod route;
 mod sockets;
+mod tun;
 
 pub(super) use channel::{Channel, Refusal};
 pub(super) use cookie::{cookie_of, namespace_cookie};
@@ -22,3 +23,4 @@ pub(super) use nftables::{FoundChain, chains, commit, generation, translations};
 pub use packet::FrameSocket;
 pub(super) use reaper::Reaper;
 pub(super) use route::{FoundLink, RouteChannel};
+pub(super) use tun::TunQueue;

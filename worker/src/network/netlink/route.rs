@@ -112,17 +112,28 @@ impl RouteChannel {
                 message.attributes.extend([LinkAttribute::Address(mac.0.to_vec()), LinkAttribute::Mtu(*mtu)]);
                 vec![make(raised(message))]
             }
-            Step::Vxlan { name, vni, local, port, mtu } => {
+            Step::Vxlan { name, vni, local, port, mtu, lower } => {
                 let local = local.map(|local| match local {
                     IpAddr::V4(address) => InfoVxlan::Local(address),
                     IpAddr::V6(address) => InfoVxlan::Local6(address),
                 });
                 let mut data = vec![InfoVxlan::Id(*vni), InfoVxlan::Port(*port)];
                 data.extend(local);
+                if let Some(lower) = lower {
+                    let bare = [InfoVxlan::UDPZeroCsumTX(true), InfoVxlan::UDPZeroCsumRX(true)];
+                    data.extend([InfoVxlan::Link(self.index(lower)?)].into_iter().chain(bare));
+                }
                 data.extend([InfoVxlan::Learning(false), InfoVxlan::Proxy(true)]);
                 let mut message = link(name, Some((InfoKind::Vxlan, Some(InfoData::Vxlan(data)))));
                 message.attributes.push(LinkAttribute::Mtu(*mtu));
                 vec![make(message)]
+            }
+            Step::TunnelRaised { name, mac, mtu } => {
+                let mut message = raised(link(name, None));
+                message.header.flags |= LinkFlags::Noarp;
+                message.header.change_mask |= LinkFlags::Noarp;
+                message.attributes.extend([LinkAttribute::Address(mac.0.to_vec()), LinkAttribute::Mtu(*mtu)]);
+                vec![change(message)]
             }
             Step::Join { name, bridge, port } => {
                 let bridge = self.index(bridge)?;

@@ -9,11 +9,11 @@ use shoal_proto::model::{Cidr, Id, NetworkId, PortProtocol};
 
 use super::network::{PlacedNetwork, Underlay};
 use super::{
-    EndpointPlace, Interface, InterfaceRole, Leftovers, PeerTable, bridge_plan, endpoint_plan, endpoint_removal,
-    network_plan, network_removal, peer_plan, sweep_plan,
+    EndpointPlace, Interface, InterfaceRole, Leftovers, PeerTable, TunnelPlace, bridge_plan, endpoint_plan,
+    endpoint_removal, network_plan, network_removal, peer_plan, sweep_plan, tunnel_plan, tunnel_removal,
 };
 use crate::network::ebpf::{Answerers, NetworkNumber, Space, TableChange, VipTables};
-use crate::network::firewall::{HostRules, ResolverPorts, SourceRange};
+use crate::network::firewall::{HostRules, ResolverPorts, SourceRange, TunnelGuard};
 use crate::network::{AttachmentNetwork, NetworkKind, NetworkPlanInput};
 
 fn holds(name: &str, text: &str) {
@@ -47,6 +47,7 @@ fn ingress() -> PlacedNetwork {
             kind: NetworkKind::Ingress,
             mtu: None,
             node_address: Some(address("10.0.0.2")),
+            encrypted: false,
         },
         bridge: "so00002a-1000".to_owned(),
         tunnel: Some("sx00002a-1000".to_owned()),
@@ -56,7 +57,7 @@ fn ingress() -> PlacedNetwork {
 }
 
 fn underlay() -> Underlay {
-    Underlay { local: Some(address("192.168.77.1")), port: 4789 }
+    Underlay { local: Some(address("192.168.77.1")), port: 4789, device: None }
 }
 
 fn place() -> EndpointPlace {
@@ -88,12 +89,28 @@ fn networks() {
     holds("bridge", &bridge_plan("sb00002a", gateway, 1500, &BTreeSet::new()).to_string());
     holds("bridge-present", &bridge_plan("sb00002a", gateway, 1500, &names(&["sb00002a"])).to_string());
     let network = ingress();
-    holds("ingress", &network_plan(&network, underlay(), &BTreeSet::new()).to_string());
+    holds("ingress", &network_plan(&network, &underlay(), &BTreeSet::new()).to_string());
     let present = names(&[&network.bridge, "sx00002a-1000"]);
-    holds("ingress-present", &network_plan(&network, underlay(), &present).to_string());
+    holds("ingress-present", &network_plan(&network, &underlay(), &present).to_string());
     let carried_by_another = PlacedNetwork { tunnel: None, ..network.clone() };
-    holds("ingress-no-tunnel", &network_plan(&carried_by_another, underlay(), &BTreeSet::new()).to_string());
+    holds("ingress-no-tunnel", &network_plan(&carried_by_another, &underlay(), &BTreeSet::new()).to_string());
     holds("ingress-removal", &network_removal(&network).to_string());
+}
+
+#[test]
+fn tunnels() {
+    let place = TunnelPlace {
+        device: "sw00002a".to_owned(),
+        address: "fd53:9b1c:74e2::1".parse().unwrap(),
+        mtu: 1440,
+        metric: 43,
+    };
+    holds("tunnel", &tunnel_plan(&place).to_string());
+    holds("tunnel-removal", &tunnel_removal(&place.device).to_string());
+    let user = NetworkPlanInput { kind: NetworkKind::Overlay, node_address: None, encrypted: true, ..ingress().wish };
+    let network = PlacedNetwork { wish: user, mtu: 1370, ..ingress() };
+    let carried = Underlay { local: Some(IpAddr::V6(place.address)), port: 4788, device: Some(place.device.clone()) };
+    holds("encrypted", &network_plan(&network, &carried, &BTreeSet::new()).to_string());
 }
 
 #[test]
@@ -165,6 +182,7 @@ fn rules() {
             (tcp(8081), Vec::new()),
             ((PortProtocol::Udp, 8080), vec![target(5)]),
         ]),
+        tunnel: None,
     };
     holds("rules", &(old.whole("shoal-00002a").to_string() + "\n"));
     let mut new = old.clone();
@@ -174,6 +192,9 @@ fn rules() {
     new.host_ports.clear();
     new.ranges.pop();
     holds("rules-all", &(old.difference(&new, "shoal-00002a").to_string() + "\n"));
+    let mut guarded = new.clone();
+    guarded.tunnel = Some(TunnelGuard { device: "sw00002a".to_owned(), port: 4788 });
+    holds("rules-tunnel", &(new.difference(&guarded, "shoal-00002a").to_string() + "\n"));
     assert!(new.difference(&new, "shoal-00002a").changes.is_empty());
     let mut hiding = HostRules { ranges: old.ranges, ..HostRules::default() };
     hiding.ranges[1].hides_clients = true;

@@ -1,6 +1,6 @@
 //! Plans: what to do, in order, as data that prints.
 //!
-//! `network`, `endpoint`, `peers` and `sweep` each turn a wish and what is there into a [`NetworkPlan`]; they choose, the
+//! `network`, `endpoint`, `peers`, `tunnel` and `sweep` each turn a wish and what is there into a [`NetworkPlan`]; they choose, the
 //! executor performs. Invariant: performing a plan twice is harmless, and a plan cut off at any step is finished by the
 //! next plan for the same wish.
 
@@ -9,6 +9,7 @@ mod network;
 mod peers;
 mod step;
 mod sweep;
+mod tunnel;
 
 #[cfg(test)]
 mod golden;
@@ -18,3 +19,4 @@ pub(super) use network::{PlacedNetwork, Underlay, bridge_plan, network_plan, net
 pub(super) use peers::{PeerTable, peer_plan};
 pub(super) use step::{NetworkPlan, Place, Port, Route, Step};
 pub(super) use sweep::{Leftovers, sweep_plan};
+pub(super) use tunnel::{TunnelPlace, tunnel_plan, tunnel_removal};

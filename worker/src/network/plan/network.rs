@@ -25,11 +25,13 @@ pub(in crate::network) struct PlacedNetwork {
 }
 
 /// What carries overlay traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::network) struct Underlay {
     /// This host's address; `None`: as routes have it.
     pub(in crate::network) local: Option<IpAddr>,
     pub(in crate::network) port: u16,
+    /// The device that alone may carry it.
+    pub(in crate::network) device: Option<String>,
 }
 
 impl PlacedNetwork {
@@ -60,7 +62,7 @@ pub(in crate::network) fn bridge_plan(
 /// Makes an overlay network, or what of it is missing.
 pub(in crate::network) fn network_plan(
     network: &PlacedNetwork,
-    underlay: Underlay,
+    underlay: &Underlay,
     present: &BTreeSet<String>,
 ) -> NetworkPlan {
     let wish = &network.wish;
@@ -70,8 +72,9 @@ pub(in crate::network) fn network_plan(
     bridge_steps(&mut plan, &network.bridge, (face, network.mtu), present);
     if let Some(tunnel) = &network.tunnel {
         if !present.contains(tunnel) {
-            let Underlay { local, port } = underlay;
-            plan.host(Step::Vxlan { name: tunnel.clone(), vni: wish.vni, local, port, mtu: network.mtu });
+            let Underlay { local, port, device } = underlay.clone();
+            let (name, vni, mtu) = (tunnel.clone(), wish.vni, network.mtu);
+            plan.host(Step::Vxlan { name, vni, local, port, mtu, lower: device });
         }
         plan.host(Step::Join { name: tunnel.clone(), bridge: network.bridge.clone(), port: Port::Stated });
         plan.host(Step::LinkUp { name: tunnel.clone() });

@@ -43,6 +43,15 @@ pub(in crate::network) enum Step {
         local: Option<IpAddr>,
         port: u16,
         mtu: u32,
+        /// The device that alone may carry its packets, which then bear no checksums of their own.
+        lower: Option<String>,
+    },
+    /// The tunnel's device, which its engine has made, gets its address of the link and its size of packets, and is
+    /// raised. Nobody else is on its link, so nobody is asked who has an address.
+    TunnelRaised {
+        name: String,
+        mac: MacAddress,
+        mtu: u32,
     },
     /// A link becomes a port of a bridge.
     Join {
@@ -201,10 +210,12 @@ impl fmt::Display for Step {
         match self {
             Self::Setting { path, value } => write!(out, "set {path} = {value}"),
             Self::Bridge { name, mac, mtu } => write!(out, "add bridge {name} mac {mac} mtu {mtu}"),
-            Self::Vxlan { name, vni, local, port, mtu } => {
+            Self::Vxlan { name, vni, local, port, mtu, lower } => {
                 write!(out, "add vxlan {name} vni {vni} port {port} mtu {mtu}")?;
-                local.map_or(Ok(()), |local| write!(out, " local {local}"))
+                local.map_or(Ok(()), |local| write!(out, " local {local}"))?;
+                lower.as_ref().map_or(Ok(()), |lower| write!(out, " dev {lower}"))
             }
+            Self::TunnelRaised { name, mac, mtu } => write!(out, "raise tunnel {name} mac {mac} mtu {mtu}"),
             Self::Join { name, bridge, port } => write!(out, "join {name} to {bridge} {port}"),
             Self::Pair { name, bridge, port, inside, index, mac, mtu } => {
                 write!(out, "add veth {name} on {bridge} {port} to inside {inside} ({index}) mac {mac} mtu {mtu}")

@@ -125,6 +125,7 @@ impl Host {
             id: ingress(),
             vni: VNI,
             data_path_port: 4789,
+            encrypted: false,
             subnet: "10.0.0.0/24".parse().unwrap(),
             kind: NetworkKind::Ingress,
             mtu: None,
@@ -133,7 +134,7 @@ impl Host {
     }
 
     pub(super) fn peer(&self, tasks: &[IpAddr]) -> Peer {
-        Peer { host: self.address().into(), addresses: [&[self.node_address()][..], tasks].concat() }
+        Peer { host: self.address().into(), addresses: [&[self.node_address()][..], tasks].concat(), tunnel: None }
     }
 
     pub(super) fn nft(&self) -> String {

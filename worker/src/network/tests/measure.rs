@@ -39,6 +39,7 @@ async fn peers_of_a_large_swarm() {
         .map(|host| Peer {
             host: [192, 168, 77, 100 + host].into(),
             addresses: (0..10).map(|task| [10, 0, host, task].into()).collect(),
+            tunnel: None,
         })
         .collect();
     for what in ["all new", "none changed"] {

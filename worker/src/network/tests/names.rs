@@ -51,6 +51,7 @@ fn wish(id: NetworkId, third: u8) -> NetworkPlanInput {
         vni: 4100 + u32::from(third),
         data_path_port: 4789,
         subnet: Cidr { address: [10, 91, third, 0].into(), prefix: 24 },
+        encrypted: false,
         kind: NetworkKind::Overlay,
         mtu: None,
         node_address: None,

@@ -47,6 +47,7 @@ async fn start(host: &Host, vip_translation: VipTranslation) -> Networks {
         vni: 4191,
         data_path_port: 4789,
         subnet: "10.91.0.0/16".parse().unwrap(),
+        encrypted: false,
         kind: NetworkKind::Overlay,
         mtu: None,
         node_address: None,

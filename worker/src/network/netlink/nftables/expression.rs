@@ -74,6 +74,10 @@ impl Program {
         match one {
             Match::Ipv4 => self.meta_is(META_NFPROTO, &[NFPROTO_IPV4]),
             Match::InLink(name) => self.meta_is(META_IIFNAME, &link_name(name)),
+            Match::InLinkNot(name) => {
+                self.load_meta(META_IIFNAME, FIRST);
+                self.compare(false, &link_name(name));
+            }
             Match::OutLink(name) => self.meta_is(META_OIFNAME, &link_name(name)),
             Match::OutLinkNot(name) => {
                 self.load_meta(META_OIFNAME, FIRST);
