@@ -71,8 +71,9 @@ pub(super) const TUNNEL_TEND: Duration = Duration::from_millis(250);
 /// From the first handshake that was not answered to the next: a daemon that restarts is back within it.
 pub(super) const TUNNEL_HANDSHAKE_FIRST: Duration = Duration::from_millis(500);
 
-/// The longest that this grows to: WireGuard's own period.
-pub(super) const TUNNEL_HANDSHAKE_LATE: Duration = Duration::from_secs(5);
+/// The longest that this grows to: a host that was cut off is back within it, and a thousand that are away cost a
+/// twentieth of a core.
+pub(super) const TUNNEL_HANDSHAKE_LATE: Duration = Duration::from_secs(2);
 
 /// Handshakes a second before senders must prove their addresses: each costs some 100 microseconds and is counted twice,
 /// and a swarm of 1,000 hosts may begin all at once.

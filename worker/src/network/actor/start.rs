@@ -93,8 +93,11 @@ impl Actor {
         actor.start_rules()?;
         actor.serve_bridges();
         let encrypted = actor.networks.values().find(|network| network.wish.encrypted && network.tunnel.is_some());
-        if let Some(port) = encrypted.map(|network| network.wish.data_path_port) {
-            actor.ensure_tunnel(port)?;
+        if let Some(port) = encrypted.map(|network| network.wish.data_path_port)
+            && let Err(error) = actor.ensure_tunnel(port)
+        {
+            // It is tried again with the network; the clear ones don't wait for it.
+            tracing::warn!(error = &error as &dyn std::error::Error, "the tunnel for encrypted networks is not up");
         }
         Ok(actor)
     }

@@ -64,8 +64,13 @@ impl Actor {
             address: place.address,
             vxlan_port: TunnelPlace::inner_port(data_path_port),
         });
-        self.tunnel.engine = Some(engine.map_err(kernel("start the tunnel for encrypted networks"))?);
-        self.executor.perform(&tunnel_plan(&place))?;
+        let engine = engine.map_err(kernel("start the tunnel for encrypted networks"))?;
+        if let Err(error) = self.executor.perform(&tunnel_plan(&place)) {
+            drop(engine);
+            self.executor.perform(&tunnel_removal(&place.device))?;
+            return Err(error);
+        }
+        self.tunnel.engine = Some(engine);
         tracing::info!(device = place.device, address = %place.address, "the tunnel for encrypted networks is up");
         self.set_tunnel_peers();
         Ok(())

@@ -37,7 +37,7 @@ pub(in crate::network) struct HostRules {
     pub(in crate::network) host_ports: BTreeMap<(Option<Ipv4Addr>, PortKey), Target>,
     /// Published ports; where no target is, connections are refused.
     pub(in crate::network) services: BTreeMap<PortKey, Vec<Target>>,
-    /// Packets of encrypted networks come by the tunnel's device or not at all.
+    /// Packets of encrypted networks come by the tunnel's device or not at all, and by it comes nothing else.
     pub(in crate::network) tunnel: Option<TunnelGuard>,
 }
 
@@ -75,7 +75,7 @@ impl HostRules {
             changes.extend(newer.range_rules());
         }
         if self.tunnel != newer.tunnel {
-            changes.push(Change::ChainEmptied { name: "clear".to_owned() });
+            changes.push(Change::ChainEmptied { name: "tunnel".to_owned() });
             changes.extend(newer.tunnel_rules());
         }
         changes.extend(self.port_changes(newer));
@@ -155,15 +155,16 @@ impl HostRules {
         changes
     }
 
-    /// The rule that drops clear packets of encrypted networks.
-    fn tunnel_rules(&self) -> Option<Change> {
-        let guard = self.tunnel.as_ref()?;
-        let matches = vec![
-            Match::InLinkNot(guard.device.clone()),
-            Match::Transport(PortProtocol::Udp),
-            Match::DestinationPort(guard.port),
-        ];
-        Some(rule("clear", matches, Action::Drop))
+    /// Rules by which packets of encrypted networks come by the tunnel alone, and nothing else comes by it.
+    fn tunnel_rules(&self) -> Vec<Change> {
+        let Some(guard) = &self.tunnel else { return Vec::new() };
+        let sealed = || vec![Match::Transport(PortProtocol::Udp), Match::DestinationPort(guard.port)];
+        let by_tunnel = Match::InLink(guard.device.clone());
+        vec![
+            rule("tunnel", [vec![Match::InLinkNot(guard.device.clone())], sealed()].concat(), Action::Drop),
+            rule("tunnel", [vec![by_tunnel.clone()], sealed()].concat(), Action::Accept),
+            rule("tunnel", vec![by_tunnel], Action::Drop),
+        ]
     }
 
     /// Rules that depend on which bridges there are.
@@ -215,7 +216,7 @@ fn frame() -> Vec<Change> {
         base("opening", Hook::Output, -100, true),
         base("leaving", Hook::Postrouting, 100, true),
         base("guard", Hook::Prerouting, -300, false),
-        base("clear", Hook::Prerouting, -300, false),
+        base("tunnel", Hook::Prerouting, -300, false),
         base("refusing", Hook::Input, -10, false),
         rule("published", Vec::new(), Action::TranslateAddressTo(HOST_ADDRESS_PORTS)),
         rule("published", Vec::new(), Action::TranslateTo(HOST_PORTS)),

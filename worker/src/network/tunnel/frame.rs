@@ -144,7 +144,7 @@ pub(super) fn pseudo_header(network: &[u8], length: usize) -> Option<Checksum> {
 }
 
 /// Puts the length of what follows into an IP header, and a fresh checksum into that of IPv4.
-pub(super) fn set_network_length(network: &mut [u8], length: usize) {
+fn set_network_length(network: &mut [u8], length: usize) {
     match network[0] >> 4 {
         4 => {
             network[2..4].copy_from_slice(&(length as u16).to_be_bytes());

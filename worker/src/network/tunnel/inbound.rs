@@ -21,14 +21,29 @@ pub(super) fn carry(shared: &Shared, queue: &TunQueue, socket: &TunnelSocket) {
     let joined = Coalescer::new(shared.vxlan_port, queue.takes_large());
     let mut receiver = Receiver { own: shared.address, socket, joined, queue };
     while !shared.is_stopping() {
-        let Ok(received) = socket.receive(&mut buffer) else { continue };
+        let Ok(mut received) = socket.receive(&mut buffer, true) else { continue };
         let table = shared.table();
-        for message in buffer[..received.bytes].chunks(received.segment.max(1)) {
-            receiver.take(&table, received.from, message);
+        let mut taken = 0;
+        loop {
+            for message in buffer[..received.bytes].chunks(received.segment.max(1)) {
+                receiver.take(&table, received.from, message);
+            }
+            taken += 1;
+            if taken == RECEIVES_A_TURN {
+                break;
+            }
+            // What has come meanwhile may go on with the same connection.
+            match socket.receive(&mut buffer, false) {
+                Ok(more) => received = more,
+                Err(_) => break,
+            }
         }
         receiver.flush();
     }
 }
+
+/// Receives before what was joined goes on, and before the table is looked at anew.
+const RECEIVES_A_TURN: usize = 64;
 
 struct Receiver<'a> {
     own: Ipv6Addr,

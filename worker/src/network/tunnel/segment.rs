@@ -3,7 +3,7 @@
 //! The headers of a later segment are written before its payload, over the end of the one before, which has gone out by
 //! then: so nothing is copied but headers. Leaves encryption to whoever takes the packets.
 
-use super::frame::{Checksum, GSO_NONE, Header, Layout, NEEDS_CHECKSUM, pseudo_header, set_network_length};
+use super::frame::{Checksum, GSO_NONE, Header, Layout, NEEDS_CHECKSUM, pseudo_header};
 
 /// Longest headers of a packet that is segmented: IPv6, UDP, VXLAN, Ethernet, IPv6, TCP with all options, with room.
 const HEADERS_MAX: usize = 256;
@@ -61,14 +61,12 @@ fn complete(header: &Header, packet: &mut [u8]) -> bool {
 
 /// Makes one segment's headers its own.
 fn finish(layout: &Layout, segment: &mut [u8], number: usize, (offset, is_last): (usize, bool)) {
-    layout.set_lengths(segment);
-    let inner = segment.len() - layout.network;
     let network = &mut segment[layout.network..];
     if network[0] >> 4 == 4 {
         let id = u16::from_be_bytes([network[4], network[5]]).wrapping_add(number as u16);
         network[4..6].copy_from_slice(&id.to_be_bytes());
-        set_network_length(network, inner);
     }
+    layout.set_lengths(segment);
     let transport = layout.transport;
     if layout.is_tcp {
         let sequence =

@@ -50,12 +50,13 @@ impl TunnelSocket {
         Ok(Self { socket: UdpSocket::from(opened), cuts: AtomicBool::new(true) })
     }
 
-    /// Waits a while for datagrams of one sender.
-    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<Received> {
+    /// Takes datagrams of one sender; waits a while for them, if so wished.
+    pub(super) fn receive(&self, buffer: &mut [u8], waits: bool) -> io::Result<Received> {
+        let flags = if waits { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
         let mut control = nix::cmsg_space!(i32);
         let mut parts = [IoSliceMut::new(buffer)];
         let descriptor = self.socket.as_raw_fd();
-        let got = recvmsg::<SockaddrStorage>(descriptor, &mut parts, Some(&mut control), MsgFlags::empty())?;
+        let got = recvmsg::<SockaddrStorage>(descriptor, &mut parts, Some(&mut control), flags)?;
         let size = got.cmsgs()?.find_map(|message| match message {
             ControlMessageOwned::UdpGroSegments(size) => usize::try_from(size).ok(),
             _ => None,
