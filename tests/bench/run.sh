@@ -3,6 +3,7 @@
 # run on this machine, and prints the tables of README.md. As root, on Debian 12 or Ubuntu with Rust.
 # Usage: tests/bench/run.sh [--shoal-alone] [--short] [NAME...]
 #   scale first-answer failover    beside docker.io
+#   encryption                     an encrypted network beside a clear one
 #   data-path                      or parts of it: throughput connections in-a-row resolver updates cut
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -2,6 +2,7 @@
 //! both, in one run; and its data path beside direct connections and HAProxy. See README.md for the tables.
 
 mod data_path;
+mod encryption;
 mod footprint;
 mod measure;
 mod table;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use shoal_cluster_tests::{Client, Engine, Host, Swarm, wait_for};
 
+use crate::encryption::ENCRYPTION;
 use crate::footprint::{processes_with, proportional_kib, resident_kib};
 use crate::table::Row;
 
@@ -17,6 +18,7 @@ pub(crate) const ALL: &[Measurement] = &[
     Measurement { name: "scale", run: scale },
     Measurement { name: "first-answer", run: first_answer },
     Measurement { name: "failover", run: failover },
+    ENCRYPTION,
 ];
 
 const UP: Row = Row { name: "scale 100 -> 200, one host, host network", unit: "s", wanted: "5 times faster, aim 10" };
@@ -33,7 +35,7 @@ const LEADER_LOST_WORST: Row =
     Row { name: "leader cut off -> next write, worst of 9", unit: "s", wanted: "at most 1.5" };
 
 /// Longest wait for anything: the peer takes 20 s for some.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 fn scale(engine: Engine) -> Vec<(Row, f64)> {
     let swarm = Swarm::of_engine(engine, Client::Docker, 1, 0);

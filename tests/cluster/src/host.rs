@@ -171,6 +171,12 @@ impl Host {
         self.folder.join("data")
     }
 
+    /// The exec-root.
+    #[must_use]
+    pub fn exec_root(&self) -> PathBuf {
+        self.folder.join("exec")
+    }
+
     /// What the daemon logged.
     #[must_use]
     pub fn log(&self) -> PathBuf {

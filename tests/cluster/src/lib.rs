@@ -20,4 +20,4 @@ pub use lan::Lan;
 pub use registry::Registry;
 pub use run::{Finished, run, wait_for};
 pub use swarm::Swarm;
-pub use wire::{Seen, Wire, forged_vxlan, send_from};
+pub use wire::{Seen, Wire, forged_vxlan, send_from, within};

@@ -123,15 +123,24 @@ pub fn forged_vxlan(vni: u32, from: [u8; 4], to: [u8; 4], port: u16, data: &[u8]
 /// # Panics
 /// When it can't be sent.
 pub fn send_from(namespace: &Path, packet: &[u8], to: SocketAddr) {
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            enter(namespace);
-            let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
-            let socket = UdpSocket::bind(SocketAddr::new(any, 0)).expect("a socket can be made");
-            socket.set_write_timeout(Some(Duration::from_secs(1))).expect("the wait can be bounded");
-            socket.send_to(packet, to).expect("the datagram can be sent");
-        });
+    within(namespace, || {
+        let any: IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0)).expect("a socket can be made");
+        socket.set_write_timeout(Some(Duration::from_secs(1))).expect("the wait can be bounded");
+        socket.send_to(packet, to).expect("the datagram can be sent");
     });
+}
+
+/// Does something in a network namespace. Sockets made there stay there.
+///
+/// # Panics
+/// When it can't be entered, or the work panics.
+pub fn within<T: Send>(namespace: &Path, work: impl FnOnce() -> T + Send) -> T {
+    let inside = || {
+        enter(namespace);
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(inside).join().expect("the work in the namespace is done"))
 }
 
 fn enter(namespace: &Path) {
