@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shoal_manager_core::SessionId;
 use shoal_proto::model::{
-    Availability, NetworkId, NetworkService, NetworkTask, Node, NodeId, NodeState, PeerEndpoints, PublishMode, Role,
-    Service, ServiceBackend, ServiceEndpoints, ServiceId, ServiceMode, ServiceSet, Task, TaskId, TaskState,
-    UpdateState,
+    Availability, NetworkId, NetworkService, NetworkTask, Node, NodeId, NodeState, PeerEndpoints, PortConfig,
+    PublishMode, Role, Service, ServiceBackend, ServiceEndpoints, ServiceId, ServiceMode, ServiceSet, Task, TaskId,
+    TaskState, UpdateState,
 };
 
 use super::claims::Claims;
@@ -99,12 +99,26 @@ impl Swarm<'_> {
         self.claims().tasks.values().map(AsRef::as_ref).filter(move |task| task.service == service)
     }
 
+    /// Whether a task of another service holds a port of the node that this one wishes for.
+    fn is_port_taken(&self, service: &Service, node: NodeId) -> bool {
+        let wished = || service.spec.endpoint.ports.iter().filter(|port| port.mode == PublishMode::Host);
+        let mut others =
+            self.claims().tasks.values().filter(|task| task.node == Some(node) && task.service != service.id);
+        let same = |one: &PortConfig, other: &PortConfig| {
+            one.published_port == other.published_port && one.protocol == other.protocol
+        };
+        wished().next().is_some()
+            && others.any(|task| runs(task) && task.host_ports.iter().any(|held| wished().any(|port| same(held, port))))
+    }
+
     fn lacks_tasks(&self, service: &Service) -> Option<String> {
         let name = &service.spec.name;
         let running: Vec<&Task> = self.tasks_of(service.id).filter(|task| runs(task)).collect();
         let wanted = self.tasks_of(service.id).filter(|task| is_wanted(task)).count();
         let fits = |node: &&Node| all_hold(&service.spec.task.placement.constraints, node);
-        let able = |node: &&Node| node.spec.availability == Availability::Active && fits(node);
+        let able = |node: &&Node| {
+            node.spec.availability == Availability::Active && fits(node) && !self.is_port_taken(service, node.id)
+        };
         let eligible: Vec<&Node> = self.claims().nodes.values().map(AsRef::as_ref).filter(able).collect();
         let slots: BTreeSet<_> =
             running.iter().map(|task| (task.slot, (task.slot == 0).then_some(task.node))).collect();
@@ -124,7 +138,10 @@ impl Swarm<'_> {
         };
         let waits = wanted - running.len();
         if slots.len() != expected && !(eligible.is_empty() && slots.len() <= expected.max(kept)) {
-            return Some(format!("service {name}: {} slots run of {expected}, {waits} wait", slots.len()));
+            let waiting = self.tasks_of(service.id).find(|task| is_wanted(task) && !runs(task));
+            let why = waiting.map(|task| format!("{} {:?} {}", task.id, task.status.state, task.status.error));
+            let why = why.unwrap_or_default();
+            return Some(format!("service {name}: {} slots run of {expected}, {waits} wait: {why}", slots.len()));
         }
         let is_coming = |task: &&Task| (TaskState::Assigned..TaskState::Running).contains(&task.status.state);
         if let Some(task) = self.tasks_of(service.id).filter(|task| is_wanted(task)).find(is_coming) {
