@@ -81,3 +81,7 @@ pub(super) const TUNNEL_HANDSHAKES_A_SECOND: u64 = 2000;
 
 /// The least age of a key before the older one is forgotten: by then the managers have passed it on.
 pub(super) const TUNNEL_KEY_SETTLED: Duration = Duration::from_secs(60);
+
+/// Between two sweeps for connections to addresses that are gone: an update of many tasks costs few sweeps, and flows of
+/// datagrams move within a second.
+pub(super) const SWEEP_PAUSE: Duration = Duration::from_secs(1);

@@ -123,8 +123,9 @@ impl Actor {
     fn commit_rules(&mut self, wished: HostRules) -> Result<(), NetworkError> {
         let table = self.tag.table();
         if self.rules.trusted {
-            let transaction = self.rules.rules.difference(&wished, &table);
-            match self.executor.commit(&transaction) {
+            let steps = self.rules.rules.difference(&wished, &table);
+            let mut steps = steps.iter().filter(|step| !step.changes.is_empty());
+            match steps.try_for_each(|step| self.executor.commit(step)) {
                 Ok(()) => {
                     self.rules.rules = wished;
                     return Ok(());
@@ -176,7 +177,8 @@ impl Actor {
         for targets in services.values_mut() {
             targets.retain(|(address, _)| subnets.iter().any(|subnet| subnet.contains(IpAddr::V4(*address))));
         }
-        HostRules { ranges, host_ports, services, tunnel: self.tunnel_guard() }
+        let overlay_port = self.networks.values().map(|network| network.wish.data_path_port).next();
+        HostRules { ranges, host_ports, services, tunnel: self.tunnel_guard(), overlay_port }
     }
 
     fn wished_services(&self, services: &[PublishedService]) -> Result<BTreeMap<PortKey, Vec<Target>>, NetworkError> {

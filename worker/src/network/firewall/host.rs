@@ -11,6 +11,7 @@ use shoal_proto::model::{Cidr, PortProtocol};
 
 use super::statement::ElementValue;
 use super::{Action, ChainHook, Change, Element, ElementBatch, Family, Hook, Key, Match, Rule, SetKind, Transaction};
+use crate::network::config::stable_hash;
 use crate::network::error::protocol_name;
 
 /// Transport and port.
@@ -39,6 +40,9 @@ pub(in crate::network) struct HostRules {
     pub(in crate::network) services: BTreeMap<PortKey, Vec<Target>>,
     /// Packets of encrypted networks come by the tunnel's device or not at all, and by it comes nothing else.
     pub(in crate::network) tunnel: Option<TunnelGuard>,
+    /// UDP port of overlay traffic. Every flow inside has a source port of its own outside, and each would be a
+    /// connection in the host's table, on both hosts.
+    pub(in crate::network) overlay_port: Option<u16>,
 }
 
 /// What packets of encrypted networks look like, and the only device that they may come by.
@@ -53,6 +57,8 @@ const SERVICES: &str = "services";
 const REFUSED: &str = "refused";
 const HOST_PORTS: &str = "host_ports";
 const HOST_ADDRESS_PORTS: &str = "host_address_ports";
+/// Before the kernel looks for a packet's connection.
+const OVERLAY_CHAINS: [&str; 2] = ["overlay-in", "overlay-out"];
 const LOOPBACK: Cidr = Cidr { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
 
 impl HostRules {
@@ -63,13 +69,15 @@ impl HostRules {
         changes.extend(frame());
         changes.extend(self.range_rules());
         changes.extend(self.tunnel_rules());
-        changes.extend(HostRules::default().port_changes(self));
+        changes.extend(self.overlay_rules());
+        changes.extend(HostRules::default().port_changes(self).into_iter().flatten());
         Transaction { family: Family::Inet, table: table.to_owned(), changes }
     }
 
-    /// What leads from the table of `self` to the table of `newer`.
-    pub(in crate::network) fn difference(&self, newer: &HostRules, table: &str) -> Transaction {
-        let mut changes = Vec::new();
+    /// What leads from the table of `self` to the table of `newer`, in three steps that are each taken whole, for the
+    /// reason that [`NameRules::difference`](super::NameRules::difference) gives. Steps of nothing are among them.
+    pub(in crate::network) fn difference(&self, newer: &HostRules, table: &str) -> [Transaction; 3] {
+        let [mut changes, named, removed] = self.port_changes(newer);
         if self.ranges != newer.ranges {
             changes.extend(["guard", "leaving"].map(|name| Change::ChainEmptied { name: name.to_owned() }));
             changes.extend(newer.range_rules());
@@ -78,8 +86,11 @@ impl HostRules {
             changes.push(Change::ChainEmptied { name: "tunnel".to_owned() });
             changes.extend(newer.tunnel_rules());
         }
-        changes.extend(self.port_changes(newer));
-        Transaction { family: Family::Inet, table: table.to_owned(), changes }
+        if self.overlay_port != newer.overlay_port {
+            changes.extend(OVERLAY_CHAINS.map(|name| Change::ChainEmptied { name: name.to_owned() }));
+            changes.extend(newer.overlay_rules());
+        }
+        [changes, named, removed].map(|changes| Transaction { family: Family::Inet, table: table.to_owned(), changes })
     }
 
     /// The table's chains and the kernel's count of what uses each: its rules, and references to it.
@@ -108,10 +119,11 @@ impl HostRules {
         chains
     }
 
-    fn port_changes(&self, newer: &HostRules) -> Vec<Change> {
+    /// Chains that nothing names yet, then what names them, then chains that nothing names any more.
+    fn port_changes(&self, newer: &HostRules) -> [Vec<Change>; 3] {
         let mut batch = ElementBatch::default();
         let mut chains_removed = Vec::new();
-        let mut changes = Vec::new();
+        let mut prepared = Vec::new();
         for ((address, key), target) in &self.host_ports {
             if newer.host_ports.get(&(*address, *key)) != Some(target) {
                 batch.removed(host_port_set(*address), host_port_element(*address, *key, *target));
@@ -123,36 +135,30 @@ impl HostRules {
             }
         }
         for (key, targets) in &self.services {
-            match newer.services.get(key) {
-                Some(now) if now.is_empty() == targets.is_empty() => {}
-                _ if targets.is_empty() => batch.removed(REFUSED, Element::new(Key::Port(key.0, key.1))),
-                _ => {
-                    batch.removed(SERVICES, service_element(*key));
-                    chains_removed.push(Change::ChainRemoved { name: chain_name(*key) });
-                }
+            if newer.services.get(key) == Some(targets) {
+                continue;
+            }
+            if targets.is_empty() {
+                batch.removed(REFUSED, Element::new(Key::Port(key.0, key.1)));
+            } else {
+                batch.removed(SERVICES, service_element(*key, targets));
+                chains_removed.push(Change::ChainRemoved { name: chain_name(*key, targets) });
             }
         }
         for (key, targets) in &newer.services {
-            let before = self.services.get(key);
-            if before == Some(targets) {
+            if self.services.get(key) == Some(targets) {
                 continue;
             }
             if targets.is_empty() {
                 batch.added(REFUSED, Element::new(Key::Port(key.0, key.1)));
                 continue;
             }
-            if before.is_some_and(|targets| !targets.is_empty()) {
-                changes.push(Change::ChainEmptied { name: chain_name(*key) });
-            } else {
-                changes.push(Change::Chain { name: chain_name(*key), hook: None });
-                batch.added(SERVICES, service_element(*key));
-            }
-            changes.push(rule(chain_name(*key), Vec::new(), Action::Balance(targets.clone())));
+            let chain = chain_name(*key, targets);
+            prepared.push(Change::Chain { name: chain.clone(), hook: None });
+            prepared.push(rule(chain, Vec::new(), Action::Balance(targets.clone())));
+            batch.added(SERVICES, service_element(*key, targets));
         }
-        // Chains stand before elements name them, and go after no element names them.
-        changes.extend(batch.changes());
-        changes.extend(chains_removed);
-        changes
+        [prepared, batch.changes().collect(), chains_removed]
     }
 
     /// Rules by which packets of encrypted networks come by the tunnel alone, and nothing else comes by it.
@@ -165,6 +171,15 @@ impl HostRules {
             rule("tunnel", [vec![by_tunnel.clone()], sealed()].concat(), Action::Accept),
             rule("tunnel", vec![by_tunnel], Action::Drop),
         ]
+    }
+
+    /// Tunnels between hosts are no connections of the host's.
+    fn overlay_rules(&self) -> Vec<Change> {
+        let untracked = |chain: &str, port: u16| {
+            let matches = vec![Match::Transport(PortProtocol::Udp), Match::DestinationPort(port)];
+            rule(chain, matches, Action::Untracked)
+        };
+        self.overlay_port.iter().flat_map(|port| OVERLAY_CHAINS.map(|chain| untracked(chain, *port))).collect()
     }
 
     /// Rules that depend on which bridges there are.
@@ -218,6 +233,8 @@ fn frame() -> Vec<Change> {
         base("guard", Hook::Prerouting, -300, false),
         base("tunnel", Hook::Prerouting, -300, false),
         base("refusing", Hook::Input, -10, false),
+        base(OVERLAY_CHAINS[0], Hook::Prerouting, -300, false),
+        base(OVERLAY_CHAINS[1], Hook::Output, -300, false),
         rule("published", Vec::new(), Action::TranslateAddressTo(HOST_ADDRESS_PORTS)),
         rule("published", Vec::new(), Action::TranslateTo(HOST_PORTS)),
         rule("published", Vec::new(), Action::GotoChainOf(SERVICES)),
@@ -236,12 +253,16 @@ fn rule(chain: impl Into<String>, matches: Vec<Match>, action: Action) -> Change
     Change::Rule(Rule { chain: chain.into(), matches, action })
 }
 
-fn chain_name((protocol, port): PortKey) -> String {
-    format!("to_{}_{port}", protocol_name(protocol))
+/// Every set of targets has a chain of its own. At most 22 characters: the bound of elements in a message counts on it.
+/// Should two sets of a port ever have one name, the table refuses a step and is built anew.
+fn chain_name((protocol, port): PortKey, targets: &[Target]) -> String {
+    let bytes: Vec<u8> =
+        targets.iter().flat_map(|(address, port)| [&address.octets()[..], &port.to_be_bytes()].concat()).collect();
+    format!("to_{}_{port}_{:08x}", protocol_name(protocol), stable_hash(&bytes) as u32)
 }
 
-fn service_element(key: PortKey) -> Element {
-    Element::new(Key::Port(key.0, key.1)).with(ElementValue::Chain(chain_name(key)))
+fn service_element(key: PortKey, targets: &[Target]) -> Element {
+    Element::new(Key::Port(key.0, key.1)).with(ElementValue::Chain(chain_name(key, targets)))
 }
 
 fn host_port_set(address: Option<Ipv4Addr>) -> &'static str {

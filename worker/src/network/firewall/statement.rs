@@ -136,6 +136,8 @@ pub(in crate::network) enum Match {
 pub(in crate::network) enum Action {
     Accept,
     Drop,
+    /// The packet belongs to no connection that the kernel keeps.
+    Untracked,
     Jump(String),
     Masquerade,
     /// Answers with a TCP reset.
@@ -297,6 +299,7 @@ impl fmt::Display for Action {
         match self {
             Self::Accept => write!(out, "accept"),
             Self::Drop => write!(out, "drop"),
+            Self::Untracked => write!(out, "notrack"),
             Self::Jump(chain) => write!(out, "jump {chain}"),
             Self::Masquerade => write!(out, "masquerade"),
             Self::Reset => write!(out, "reject with tcp reset"),

@@ -89,12 +89,14 @@ fn host_rules() -> impl Strategy<Value = HostRules> {
     };
     let all = [range("a", "172.17.0.0/16"), range("b", "10.0.0.0/24")];
     let tunnel = proptest::option::of((1..3u16).prop_map(|port| TunnelGuard { device: "sw".to_owned(), port }));
-    let wish = (0..=2usize, any::<bool>(), host_ports, services, tunnel);
-    wish.prop_map(move |(count, hides_clients, host_ports, services, tunnel)| HostRules {
+    let overlay_port = proptest::option::of(1..3u16);
+    let wish = (0..=2usize, any::<bool>(), host_ports, services, tunnel, overlay_port);
+    wish.prop_map(move |(count, hides_clients, host_ports, services, tunnel, overlay_port)| HostRules {
         ranges: all[..count].iter().map(|range| SourceRange { hides_clients, ..range.clone() }).collect(),
         host_ports,
         services,
         tunnel,
+        overlay_port,
     })
 }
 
@@ -120,7 +122,9 @@ proptest! {
     #[test]
     fn differences_lead_from_one_wish_to_the_next(old in host_rules(), new in host_rules()) {
         let mut table = Table::of(&old);
-        table.commit(&old.difference(&new, "t"));
+        for step in old.difference(&new, "t") {
+            table.commit(&step);
+        }
         prop_assert_eq!(&table, &Table::of(&new));
         // Whatever is there, the whole is built anew.
         table.commit(&old.whole("t"));

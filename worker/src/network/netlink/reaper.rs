@@ -1,15 +1,18 @@
 //! Deletes behind the back of the network thread: retired links, connections to addresses that are gone.
 //!
 //! Deleting a link makes the kernel wait until no processor looks at it any more, tens of milliseconds; for a group of
-//! links it waits once. Finding connections means reading all of them. Leaves what is retired or gone to others.
+//! links it waits once. Finding connections means reading all of them, which on a busy host are hundreds of thousands: that
+//! is done once for all addresses that go within a second, and in namespaces only where rules in them translate. Leaves
+//! what is retired or gone to others.
 //! Invariant: a retired link is deleted even when the daemon ends before: the group is deleted at the next start.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
@@ -17,6 +20,7 @@ use super::connections::forget_connections;
 use super::sockets::end_sockets;
 use super::{Channel, RouteChannel};
 use crate::network::ebpf::FlowTable;
+use crate::network::limits::SWEEP_PAUSE;
 
 /// The handle to the thread that deletes.
 #[derive(Debug)]
@@ -94,6 +98,22 @@ impl Reaper {
 }
 
 impl ReaperThread {
+    /// Whether addresses are gone whose connections were not forgotten yet.
+    fn awaits_sweep(&self) -> bool {
+        !self.gone.lock().unwrap_or_else(PoisonError::into_inner).addresses.is_empty()
+    }
+
+    fn sweep(&mut self, swept: &mut Option<Instant>) {
+        let mut gone = std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(flows) = gone.flows.take() {
+            self.flows = Some(flows);
+        }
+        if !gone.addresses.is_empty() {
+            self.forget(&gone);
+            *swept = Some(Instant::now());
+        }
+    }
+
     fn forget(&mut self, gone: &Gone) {
         let addresses = &gone.addresses;
         if let Some(flows) = &mut self.flows
@@ -115,6 +135,10 @@ impl ReaperThread {
             {
                 tracing::debug!(%error, ?namespace, "could not end a container's sockets to addresses that are gone");
             }
+            if self.flows.is_some() {
+                // Programs translate before there is a connection: none bears another address than its socket.
+                continue;
+            }
             let forgotten = Channel::open_inside(namespace, NETLINK_NETFILTER)
                 .and_then(|mut connections| forget_connections(&mut connections, addresses));
             if let Err(error) = forgotten
@@ -127,13 +151,22 @@ impl ReaperThread {
     }
 
     fn run(mut self, inbox: &Receiver<Option<SyncSender<()>>>) {
-        while let Ok(done) = inbox.recv() {
-            let mut gone = std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner));
-            if let Some(flows) = gone.flows.take() {
-                self.flows = Some(flows);
-            }
-            if !gone.addresses.is_empty() {
-                self.forget(&gone);
+        let mut swept: Option<Instant> = None;
+        loop {
+            let pause = swept.map_or(Duration::ZERO, |at| SWEEP_PAUSE.saturating_sub(at.elapsed()));
+            let called = if self.awaits_sweep() {
+                inbox.recv_timeout(pause)
+            } else {
+                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            let done = match called {
+                Ok(done) => done,
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // Who waits is not made to wait for the pause.
+            if done.is_some() || swept.is_none_or(|at| at.elapsed() >= SWEEP_PAUSE) {
+                self.sweep(&mut swept);
             }
             if let Err(error) = self.routes.delete_retired() {
                 tracing::warn!(%error, "could not delete retired links; they are tried again with the next");

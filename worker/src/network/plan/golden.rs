@@ -13,7 +13,7 @@ use super::{
     endpoint_removal, network_plan, network_removal, peer_plan, sweep_plan, tunnel_plan, tunnel_removal,
 };
 use crate::network::ebpf::{Answerers, NetworkNumber, Space, TableChange, VipTables};
-use crate::network::firewall::{HostRules, ResolverPorts, SourceRange, TunnelGuard};
+use crate::network::firewall::{HostRules, ResolverPorts, SourceRange, Transaction, TunnelGuard};
 use crate::network::{AttachmentNetwork, NetworkKind, NetworkPlanInput};
 
 fn holds(name: &str, text: &str) {
@@ -183,20 +183,27 @@ fn rules() {
             ((PortProtocol::Udp, 8080), vec![target(5)]),
         ]),
         tunnel: None,
+        overlay_port: Some(4789),
     };
     holds("rules", &(old.whole("shoal-00002a").to_string() + "\n"));
     let mut new = old.clone();
     new.services.insert(tcp(8080), vec![target(6), target(7)]);
-    holds("rules-backend", &(old.difference(&new, "shoal-00002a").to_string() + "\n"));
+    holds("rules-backend", &steps(&old.difference(&new, "shoal-00002a")));
     new.services = BTreeMap::from([(tcp(8080), Vec::new()), (tcp(8081), vec![target(5)])]);
     new.host_ports.clear();
+    new.overlay_port = None;
     new.ranges.pop();
-    holds("rules-all", &(old.difference(&new, "shoal-00002a").to_string() + "\n"));
+    holds("rules-all", &steps(&old.difference(&new, "shoal-00002a")));
     let mut guarded = new.clone();
     guarded.tunnel = Some(TunnelGuard { device: "sw00002a".to_owned(), port: 4788 });
-    holds("rules-tunnel", &(new.difference(&guarded, "shoal-00002a").to_string() + "\n"));
-    assert!(new.difference(&new, "shoal-00002a").changes.is_empty());
+    holds("rules-tunnel", &steps(&new.difference(&guarded, "shoal-00002a")));
+    assert!(new.difference(&new, "shoal-00002a").iter().all(|step| step.changes.is_empty()));
     let mut hiding = HostRules { ranges: old.ranges, ..HostRules::default() };
     hiding.ranges[1].hides_clients = true;
-    holds("rules-hiding", &(HostRules::default().difference(&hiding, "shoal-00002a").to_string() + "\n"));
+    holds("rules-hiding", &steps(&HostRules::default().difference(&hiding, "shoal-00002a")));
+}
+
+/// Transactions that are committed one after the other.
+fn steps(all: &[Transaction]) -> String {
+    all.iter().filter(|step| !step.changes.is_empty()).map(|step| format!("{step}\n")).collect()
 }

@@ -120,6 +120,7 @@ impl Program {
         match action {
             Action::Accept => self.conclude(VERDICT_ACCEPT, None),
             Action::Drop => self.conclude(VERDICT_DROP, None),
+            Action::Untracked => self.add("notrack", Vec::new()),
             Action::Jump(chain) => self.conclude(VERDICT_JUMP, Some(chain)),
             Action::Masquerade => self.add("masq", Vec::new()),
             Action::Reset => self.add("reject", vec![number(1, REJECT_RESET), bytes(2, &[0])]),
