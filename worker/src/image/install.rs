@@ -10,6 +10,7 @@ use std::{
     sync::Arc,
 };
 
+use tokio::sync::oneshot;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -96,8 +97,11 @@ impl Installer {
         work: impl FnOnce(&Inner) -> Result<T, ImageError> + Send + 'static,
     ) -> Result<T, ImageError> {
         let inner = Arc::clone(&self.store.inner);
-        match self.threads.spawn_blocking(move || work(&inner)).await {
-            Ok(outcome) => outcome,
+        let (reply, answer) = oneshot::channel();
+        // What nobody waits for any more goes on the thread itself, files and all, before it counts as ended.
+        let thread = self.threads.spawn_blocking(move || drop(reply.send(work(&inner))));
+        match thread.await {
+            Ok(()) => answer.await.unwrap_or(Err(ImageError::Cancelled)),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(ImageError::Cancelled),
         }
