@@ -27,8 +27,15 @@ fn hard_state(text: &'static str, must_sync: bool) -> Persist {
     Persist { hard_state: Some(Bytes::from(text)), must_sync, ..Persist::default() }
 }
 
+/// A program that another test starts has this process's locks from its fork to its exec: that long it is tried again.
 fn open(directory: &Path) -> (FileLog, Restored) {
-    FileLog::open(directory, key()).unwrap()
+    let start = std::time::Instant::now();
+    loop {
+        match FileLog::open(directory, key()) {
+            Err(LogError::Locked { .. }) if start.elapsed().as_secs() < 10 => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn indexes(contents: &Restored) -> Vec<(u64, u64)> {
