@@ -223,8 +223,11 @@ fn an_image_cannot_lead_the_runtime_astray() {
 fn a_container_is_where_its_limits_are() {
     let house = House::new();
     for (name, parked) in [("first", false), ("second", true)] {
-        let spec = house.container(name, &["/bin/sleep", "1000"]);
+        let mut spec = house.shell(name, "echo loaded; read line");
+        spec.process.open_stdin = true;
         let pid = house.keeper.run(&spec).unwrap().pid;
+        // While a program is loaded it has its libraries open.
+        house.wait_said(&spec.id, "loaded");
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
         let own = format!("{}/{name}", house.options.cgroup_parent);
         // The v2 tree of a hybrid host has no controllers, and stays out of it.
