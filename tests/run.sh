@@ -26,5 +26,6 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 step build
 cargo build --workspace --locked
 step tests
-cargo test --workspace --locked
+# One failure must not hide another.
+cargo test --workspace --locked --no-fail-fast
 step done

@@ -88,6 +88,15 @@ pub enum Action {
         /// Which.
         container: String,
     },
+    /// Wait until something in a task's network namespace listens on each of these TCP ports. `PortsAwaited`.
+    AwaitPorts {
+        /// Whose.
+        task: TaskId,
+        /// All of them.
+        ports: BTreeSet<u16>,
+        /// After this long it goes on without.
+        limit: Duration,
+    },
     /// Send the signal, and kill when the grace period has passed. `ContainerExited`, then `StopDone`; or
     /// `OperationFailed`.
     StopContainer {
@@ -239,6 +248,7 @@ impl Action {
                 write!(out, "create container of {} from {image} in {namespace:?}", task.id)
             }
             Self::StartContainer { task, .. } => write!(out, "start {task}"),
+            Self::AwaitPorts { task, ports, .. } => write!(out, "await ports of {task}: {ports:?}"),
             Self::StopContainer { task, signal, grace, .. } => {
                 write!(out, "stop {task} by {} within {grace:?}", signal.as_deref().unwrap_or("the image's signal"))
             }

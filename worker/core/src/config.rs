@@ -37,6 +37,8 @@ pub struct CoreLimits {
     pub drain: Duration,
     /// How long hosts that do not acknowledge, or a service set that can't be written, may delay a stop.
     pub drain_max: Duration,
+    /// How long a task without a health check may take until something listens on its published ports.
+    pub listen_max: Duration,
     /// From a report to its repetition when it is not acknowledged.
     pub report_repeat: Duration,
     /// From the stop signal to the kill, when the spec does not say.
@@ -56,6 +58,8 @@ impl Default for CoreLimits {
             drain: Duration::from_millis(300),
             // A broken data path may not keep a task from ending.
             drain_max: Duration::from_secs(3),
+            // What starts slower than this should say by a health check when it is ready.
+            listen_max: Duration::from_secs(10),
             // Well above a round trip and a commit; reports are idempotent.
             report_repeat: Duration::from_secs(5),
             // Docker's.

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentDiff, AssignmentSet, NetworkId, NodeId, Revision, ServiceSet, TaskId, TaskReport, TaskStatus, Timestamp,
+    AssignmentDiff, AssignmentSet, NetworkId, NodeId, PortProtocol, Revision, ServiceSet, Task, TaskId, TaskReport,
+    TaskStatus, Timestamp,
 };
 
 use crate::datapath::{DataPath, NetworkOutcome};
@@ -14,7 +15,7 @@ use crate::images::Images;
 use crate::outbox::Outbox;
 use crate::reach::Reach;
 use crate::step::{Step, Surroundings, decide};
-use crate::task::{ContainerFact, ImageFact, Stop, TaskMachine};
+use crate::task::{ContainerFact, ImageFact, PortsFact, TaskMachine};
 use crate::{Action, AdoptedContainer, CoreConfig, Failure, Input, Operation, PullId, Saved};
 
 /// All that a worker decides.
@@ -178,6 +179,9 @@ impl WorkerCore {
             Input::OperationFailed { operation, failure, .. } => {
                 machine.failed(operation, &failure, turn.now, &self.config.limits);
             }
+            Input::PortsAwaited { silent, .. } if machine.ports == PortsFact::Awaited => {
+                machine.ports = PortsFact::Known { silent };
+            }
             Input::Healthy { .. } => {
                 if let ContainerFact::Running { healthy } = &mut machine.container {
                     *healthy = true;
@@ -306,11 +310,18 @@ impl WorkerCore {
             limits: &self.config.limits,
             networks_ready: attachments.all(|attachment| self.datapath.is_ready(attachment.network)),
             may_serve: task.is_some_and(|task| self.datapath.may_serve(task.service, task.id)),
+            published: task.map(|task| self.published(task)).unwrap_or_default(),
         }
     }
 
+    /// The TCP ports of a task's namespace that connections from outside are led to.
+    fn published(&self, task: &Task) -> BTreeSet<u16> {
+        let by_mesh = self.assignments.services.get(&task.service).map(|service| &service.ports);
+        let ports = by_mesh.into_iter().flatten().chain(&task.host_ports);
+        ports.filter(|port| port.protocol == PortProtocol::Tcp).map(|port| port.target_port).collect()
+    }
+
     fn note(&mut self, id: TaskId, step: Step, turn: &mut Turn) -> bool {
-        let may_serve = self.tasks.get(&id).is_some_and(|machine| self.surroundings(machine, turn.now).may_serve);
         let Some(machine) = self.tasks.get_mut(&id) else { return false };
         let served = machine.serves();
         match step {
@@ -323,7 +334,7 @@ impl WorkerCore {
                 return false;
             }
             Step::Reach(state, message) => {
-                machine.raise(state, message, turn.now);
+                machine.raise(state, &message, turn.now);
                 self.outbox.changed(id);
             }
             Step::End(ending) => {
@@ -347,12 +358,13 @@ impl WorkerCore {
                     turn.actions.extend(self.images.leave(id, pull));
                 }
             }
+            Step::AwaitPorts(ports) => {
+                machine.ports = PortsFact::Awaited;
+                turn.actions.push(Action::AwaitPorts { task: id, ports, limit: self.config.limits.listen_max });
+            }
             Step::BeginStop => {
-                let served = may_serve || machine.was_announced();
-                machine.stop = Some(Stop { since: turn.now, served, left_at: None });
-                if machine.condemned.is_some() && served {
-                    // The managers do not know yet that it goes.
-                    machine.status.draining = true;
+                let led_to = machine.task.as_ref().is_some_and(|task| self.datapath.may_serve(task.service, id));
+                if machine.begin_stop(led_to, turn.now) {
                     self.outbox.changed(id);
                 }
                 turn.services_changed = true;
@@ -454,6 +466,7 @@ fn task_of(input: &Input) -> Option<TaskId> {
         | Input::StopDone { task }
         | Input::ContainerRemoved { task }
         | Input::OperationFailed { task, .. }
+        | Input::PortsAwaited { task, .. }
         | Input::Healthy { task }
         | Input::Unhealthy { task } => Some(*task),
         _ => None,

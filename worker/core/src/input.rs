@@ -131,6 +131,13 @@ pub enum Input {
         /// Why.
         failure: Failure,
     },
+    /// `AwaitPorts` is over.
+    PortsAwaited {
+        /// Whose.
+        task: TaskId,
+        /// Those that nothing listened on when the limit had passed.
+        silent: BTreeSet<u16>,
+    },
     /// A container passed its health check.
     Healthy {
         /// Whose.

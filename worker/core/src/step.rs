@@ -3,9 +3,12 @@
 //! [`decide`] is a function; it is asked again after every step that needs no answer from outside, so a lost wake-up costs
 //! delay only. Leaves noting and performing to the core.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use shoal_proto::model::{LocalNetwork, TaskState, Timestamp};
 
-use crate::task::{ContainerFact, Ending, ImageFact, Stop, TaskMachine};
+use crate::task::{ContainerFact, Ending, ImageFact, PortsFact, Stop, TaskMachine};
 use crate::{CoreLimits, EndpointPlan, NetworkNamespace, Operation};
 
 /// The next step of a task.
@@ -16,13 +19,15 @@ pub(crate) enum Step {
     /// Nothing until this time, or until an input comes.
     WaitUntil(Timestamp),
     /// Note that it came this far.
-    Reach(TaskState, &'static str),
+    Reach(TaskState, Cow<'static, str>),
     /// Note how it ended.
     End(Ending),
     /// Wait for its image.
     WantImage,
     /// Wait for its image no longer.
     LeaveImage,
+    /// Wait until its published ports are listened on.
+    AwaitPorts(BTreeSet<u16>),
     /// Note that a stop is wanted.
     BeginStop,
     /// Note that this host's kernel sends it no new connections.
@@ -42,6 +47,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) networks_ready: bool,
     /// The kernel may still send it new connections.
     pub(crate) may_serve: bool,
+    /// Its published TCP ports, as it should listen on them.
+    pub(crate) published: BTreeSet<u16>,
 }
 
 /// Names the next step.
@@ -59,12 +66,10 @@ fn decide_up(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
     let state = machine.status.state;
     match &machine.container {
         ContainerFact::Exited(exit) => return Step::End(machine.ending_by_exit(exit.as_ref())),
-        ContainerFact::Running { healthy: true } if state < TaskState::Running => {
-            return Step::Reach(TaskState::Running, "started");
+        ContainerFact::Running { .. } if state < TaskState::Starting => {
+            return Step::Reach(TaskState::Starting, "starting".into());
         }
-        ContainerFact::Running { healthy: false } if state < TaskState::Starting => {
-            return Step::Reach(TaskState::Starting, "starting");
-        }
+        ContainerFact::Running { healthy: true } if state < TaskState::Running => return decide_ready(machine, around),
         ContainerFact::Running { .. } => return Step::Wait,
         ContainerFact::Absent | ContainerFact::Created | ContainerFact::Spoilt => {}
     }
@@ -72,7 +77,7 @@ fn decide_up(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
         return Step::WaitUntil(at);
     }
     if state < TaskState::Preparing {
-        return Step::Reach(TaskState::Preparing, "preparing");
+        return Step::Reach(TaskState::Preparing, "preparing".into());
     }
     let lacks_endpoint = machine.needs_endpoint() && machine.endpoint.is_none();
     match &machine.container {
@@ -90,12 +95,29 @@ fn decide_up(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
     }
 }
 
+/// Connections are led to a task once something answers them: without a health check, once its ports are listened on.
+fn decide_ready(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
+    let message: Cow<'static, str> = match &machine.ports {
+        PortsFact::Unasked if machine.needs_endpoint() && !around.published.is_empty() => {
+            return Step::AwaitPorts(around.published.clone());
+        }
+        PortsFact::Awaited => return Step::Wait,
+        PortsFact::Known { silent } if !silent.is_empty() => {
+            let ports: Vec<String> = silent.iter().map(u16::to_string).collect();
+            let waited = around.limits.listen_max.as_secs();
+            format!("started; nothing listened on TCP {} within {waited} s", ports.join(", ")).into()
+        }
+        PortsFact::Unasked | PortsFact::Known { .. } => "started".into(),
+    };
+    Step::Reach(TaskState::Running, message)
+}
+
 fn decide_start(machine: &TaskMachine) -> Step {
     let desired = machine.task.as_ref().map_or(TaskState::New, |task| task.desired);
     match machine.status.state {
-        state if state < TaskState::Ready => Step::Reach(TaskState::Ready, "prepared"),
+        state if state < TaskState::Ready => Step::Reach(TaskState::Ready, "prepared".into()),
         _ if desired < TaskState::Running => Step::Wait,
-        state if state < TaskState::Starting => Step::Reach(TaskState::Starting, "starting"),
+        state if state < TaskState::Starting => Step::Reach(TaskState::Starting, "starting".into()),
         _ => Step::Perform(Operation::StartContainer),
     }
 }

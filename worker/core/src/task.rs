@@ -3,6 +3,8 @@
 //! Leaves what to do about it to `step`, and performing to the shell. Invariants: at most one operation is under way; the
 //! reported state only rises; an ended task never starts again.
 
+use std::collections::BTreeSet;
+
 use shoal_proto::model::{
     LocalNetwork, NetworkId, PortStatus, Task, TaskAssignment, TaskExit, TaskId, TaskState, TaskStatus, Timestamp,
 };
@@ -27,6 +29,7 @@ pub(crate) struct TaskMachine {
     pub(crate) endpoint: Option<EndpointInfo>,
     pub(crate) container: ContainerFact,
     pub(crate) container_id: Option<String>,
+    pub(crate) ports: PortsFact,
     /// Why it must end although it is wanted: it is unhealthy, or was given up.
     pub(crate) condemned: Option<String>,
     pub(crate) stop: Option<Stop>,
@@ -57,6 +60,14 @@ pub(crate) enum ContainerFact {
     Exited(Option<ContainerExit>),
     /// Not to be used: it vanished with a restart of the host, or its start failed half-way.
     Spoilt,
+}
+
+/// What is known of a task's published ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PortsFact {
+    Unasked,
+    Awaited,
+    Known { silent: BTreeSet<u16> },
 }
 
 /// The way to a task's stop signal.
@@ -95,6 +106,7 @@ impl TaskMachine {
             endpoint: None,
             container: ContainerFact::Absent,
             container_id: None,
+            ports: PortsFact::Unasked,
             condemned: None,
             stop: None,
             drained: false,
@@ -134,6 +146,15 @@ impl TaskMachine {
     pub(crate) fn was_announced(&self) -> bool {
         let attached = self.task.as_ref().is_some_and(|task| !task.attachments.is_empty());
         attached && self.status.state == TaskState::Running
+    }
+
+    /// Notes that its stop begins; `led_to`: this host may send it new connections. Says whether its status changed.
+    pub(crate) fn begin_stop(&mut self, led_to: bool, now: Timestamp) -> bool {
+        let served = led_to || self.was_announced();
+        self.stop = Some(Stop { since: now, served, left_at: None });
+        // The managers do not know yet that it goes.
+        self.status.draining |= self.condemned.is_some() && served;
+        self.status.draining
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -207,6 +228,8 @@ impl TaskMachine {
         if self.container == ContainerFact::Created {
             self.status.pid = Some(pid);
             self.container = ContainerFact::Running { healthy: !awaits_health };
+            // A health check says better than a socket when it is ready.
+            self.ports = if awaits_health { PortsFact::Known { silent: BTreeSet::new() } } else { PortsFact::Unasked };
         }
     }
 

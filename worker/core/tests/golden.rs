@@ -16,7 +16,7 @@ use shoal_worker_core::{
     Action, AdoptedContainer, AdoptedState, CoreConfig, EndpointInfo, Failure, FailureKind, Input, Operation, PullId,
     Saved, WorkerCore,
 };
-use support::{at, exit, me, network, network_id, publish, service_id, task, task_id};
+use support::{at, exit, me, network, network_id, publish, publish_port, service_id, task, task_id};
 
 #[test]
 fn scripts_give_the_actions_beneath() {
@@ -109,7 +109,7 @@ impl Stage {
         actions
     }
 
-    /// `t1=running`, `t1=running@n1`, `-t1`, `n1`, `-n1`, `s=t1,other:t2`, `-s`, `drained=t1`.
+    /// `t1=running`, `t1=running@n1`, `-t1`, `n1`, `-n1`, `s=t1,other:t2`, `-s`, `port=80`, `drained=t1`.
     fn assign(&mut self, changes: &[&str]) -> Vec<Action> {
         let before = if self.revision == Revision(0) { AssignmentSet::default() } else { self.set.clone() };
         for change in changes {
@@ -133,6 +133,8 @@ impl Stage {
             let backends: Vec<_> =
                 backends.map(|text| (number(text.trim_start_matches("other:")), !text.starts_with("other:"))).collect();
             publish(set, &backends);
+        } else if let Some(port) = change.strip_prefix("port=") {
+            publish_port(set, port.parse().unwrap());
         } else if let Some(name) = change.strip_prefix("drained=") {
             set.drained.insert(task_id(number(name)), Drained { index: 1 });
         } else if let Some((name, wish)) = change.split_once('=') {
@@ -184,6 +186,9 @@ fn input(words: &[&str]) -> Input {
         ["created", name] => Input::ContainerCreated { task: id(name), container: format!("c-{name}") },
         ["started", name] => Input::ContainerStarted { task: id(name), pid: 100, awaits_health: false },
         ["started", name, "awaits-health"] => Input::ContainerStarted { task: id(name), pid: 100, awaits_health: true },
+        ["ports", name, silent @ ..] => {
+            Input::PortsAwaited { task: id(name), silent: silent.iter().map(|port| port.parse().unwrap()).collect() }
+        }
         ["healthy", name] => Input::Healthy { task: id(name) },
         ["unhealthy", name] => Input::Unhealthy { task: id(name) },
         ["exited", name, code, rest @ ..] => {

@@ -15,7 +15,7 @@ use shoal_worker_core::{
     Action, AdoptedContainer, AdoptedState, CoreConfig, EndpointInfo, Failure, FailureKind, Input, Operation, PullId,
     Saved, WorkerCore,
 };
-use support::{at, exit, me, network, network_id, publish, task, task_id};
+use support::{at, exit, me, network, network_id, publish, publish_port, task, task_id};
 
 /// Small, so that everything meets everything.
 const TASKS: u8 = 4;
@@ -182,6 +182,7 @@ impl World {
         }
         let backends: Vec<_> = running.into_iter().map(|n| (n, true)).collect();
         publish(&mut self.wished, &backends);
+        publish_port(&mut self.wished, 80);
     }
 
     fn tell(&mut self) {
@@ -286,6 +287,7 @@ impl World {
             }
             Action::SetPeers { network, .. } => vec![Input::PeersSet { network }],
             Action::SetServices(_) => vec![Input::ServicesSet],
+            Action::Probe { .. } => vec![Input::Silent { hosts: BTreeSet::new() }],
             Action::CreateEndpoint(plan) => {
                 let networks = plan.attachments.iter().all(|attachment| self.networks.contains(&attachment.network));
                 assert!(networks, "an endpoint on a network that is not there");
@@ -307,6 +309,7 @@ impl World {
                 *life = Life::Running;
                 vec![Input::ContainerStarted { task, pid: 1, awaits_health: false }]
             }
+            Action::AwaitPorts { task, ports, .. } => vec![Input::PortsAwaited { task, silent: ports }],
             Action::StopContainer { task, .. } => {
                 let mut results = Vec::new();
                 if let Some(life @ Life::Running) = self.containers.get_mut(&task) {
@@ -378,6 +381,7 @@ fn subject(input: &Input) -> Option<TaskId> {
         | Input::ContainerStarted { task, .. }
         | Input::ContainerExited { task, .. }
         | Input::StopDone { task }
+        | Input::PortsAwaited { task, .. }
         | Input::ContainerRemoved { task }
         | Input::OperationFailed { task, .. } => Some(*task),
         _ => None,
@@ -393,9 +397,11 @@ fn fail(action: &Action) -> Vec<Input> {
         | Action::RemoveNetwork { network }
         | Action::SetPeers { network, .. } => Input::NetworkFailed { network: *network, failure },
         Action::SetServices(_) => Input::ServicesFailed { failure },
+        Action::Probe { hosts, .. } => Input::Silent { hosts: hosts.keys().copied().collect() },
         Action::CreateEndpoint(plan) => failed(plan.task, Operation::CreateEndpoint),
         Action::RemoveEndpoint { task } => failed(*task, Operation::RemoveEndpoint),
         Action::CreateContainer { task, .. } => failed(task.id, Operation::CreateContainer),
+        Action::AwaitPorts { task, ports, .. } => Input::PortsAwaited { task: *task, silent: ports.clone() },
         Action::StartContainer { task, .. } => failed(*task, Operation::StartContainer),
         Action::StopContainer { task, .. } => failed(*task, Operation::StopContainer),
         Action::RemoveContainer { task, .. } => failed(*task, Operation::RemoveContainer),

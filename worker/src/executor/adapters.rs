@@ -1,8 +1,10 @@
 //! The image store and the networks, as the executor works with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use shoal_proto::model::{
@@ -19,7 +21,7 @@ use crate::events::{LocalEvent, LocalEventKind, LocalEvents, now};
 use crate::image::{ImageStore, PullOptions, Reference, RegistryAuth};
 use crate::network::{
     Attachment, AttachmentNetwork, Backend, Endpoint, EndpointRequest, HostPort, MacAddress, NetworkError, NetworkKind,
-    NetworkPlanInput, Networks, Peer, PublishedPort, PublishedService, TunnelEnd, VirtualService,
+    NetworkPlanInput, Networks, Peer, PublishedPort, PublishedService, TunnelEnd, VirtualService, await_listeners,
 };
 use crate::probe::Prober;
 use crate::resolver::{Resolver, Scope, Zones};
@@ -205,6 +207,15 @@ impl Endpoints for SwarmEndpoints {
     async fn remove(&self, container: &str) -> Result<(), Failure> {
         self.resolver.detach(container).await;
         self.networks.remove_endpoint(container).await.map_err(|error| failure(&error))
+    }
+
+    async fn await_ports(
+        &self,
+        namespace: &Path,
+        ports: &BTreeSet<u16>,
+        limit: Duration,
+    ) -> Result<BTreeSet<u16>, Failure> {
+        await_listeners(namespace, ports, limit).await.map_err(|error| temporary(&error))
     }
 
     async fn adopt(&self, containers: Vec<String>) -> Result<Vec<(String, StandingEndpoint)>, Failure> {

@@ -2,10 +2,10 @@
 //!
 //! Each method may be repeated: what stands already is left as it is, and what is gone already is no error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,6 +45,13 @@ pub(crate) trait Endpoints: Debug + Send + Sync {
     async fn create(&self, container: &str, plan: &EndpointPlan) -> Result<StandingEndpoint, Failure>;
     /// Removes it.
     async fn remove(&self, container: &str) -> Result<(), Failure>;
+    /// Waits until something listens on these TCP ports of a namespace; those that nothing listened on in time.
+    async fn await_ports(
+        &self,
+        namespace: &Path,
+        ports: &BTreeSet<u16>,
+        limit: Duration,
+    ) -> Result<BTreeSet<u16>, Failure>;
     /// Keeps the endpoints of these containers and removes all others; those that stand.
     async fn adopt(&self, containers: Vec<String>) -> Result<Vec<(String, StandingEndpoint)>, Failure>;
     /// Removes everything: the swarm was left.

@@ -1,7 +1,8 @@
 //! Performs one action and says what came of it. Chooses nothing; bounds how much is done side by side.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use shoal_proto::model::{NetworkId, TaskId};
 use shoal_worker_core::{
@@ -91,6 +92,10 @@ impl Hands {
                     }
                 }]
             }
+            Action::AwaitPorts { task, ports, limit } => {
+                let silent = self.await_ports(task, &ports, limit).await;
+                vec![Input::PortsAwaited { task, silent }]
+            }
             Action::Probe { network, hosts } => {
                 self.endpoints.probe(network, hosts).await;
                 Vec::new()
@@ -161,16 +166,29 @@ impl Hands {
         Ok(Input::EndpointRemoved { task })
     }
 
+    /// A host that can't say who listens does not hold a task up.
+    async fn await_ports(&self, task: TaskId, ports: &BTreeSet<u16>, limit: Duration) -> BTreeSet<u16> {
+        let namespace = self.standing(task).map(|endpoint| endpoint.namespace);
+        let Some(namespace) = namespace else { return BTreeSet::new() };
+        self.endpoints.await_ports(&namespace, ports, limit).await.unwrap_or_else(|failure| {
+            tracing::warn!(%task, reason = %failure.message, "it can't be told whether its ports are listened on");
+            BTreeSet::new()
+        })
+    }
+
+    fn standing(&self, task: TaskId) -> Option<StandingEndpoint> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).get(&task).cloned()
+    }
+
     fn endpoint_for(&self, task: TaskId, namespace: NetworkNamespace) -> Result<Option<StandingEndpoint>, Failure> {
         match namespace {
             NetworkNamespace::Host => Ok(None),
             NetworkNamespace::Endpoint => {
-                let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner).get(&task).cloned();
                 let gone = || Failure {
                     message: "the task's network namespace is gone".to_owned(),
                     kind: FailureKind::Temporary,
                 };
-                standing.map(Some).ok_or_else(gone)
+                self.standing(task).map(Some).ok_or_else(gone)
             }
         }
     }

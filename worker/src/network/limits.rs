@@ -85,3 +85,10 @@ pub(super) const TUNNEL_KEY_SETTLED: Duration = Duration::from_secs(60);
 /// Between two sweeps for connections to addresses that are gone: an update of many tasks costs few sweeps, and flows of
 /// datagrams move within a second.
 pub(super) const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+
+/// From the first look at a container's listening sockets to the second: what most programs take to open theirs.
+pub(super) const LISTEN_PAUSE_FIRST: Duration = Duration::from_millis(2);
+
+/// The longest that it doubles to: a task serves that much later than it could, and 200 that wait cost 2,000 short
+/// questions a second.
+pub(super) const LISTEN_PAUSE_MAX: Duration = Duration::from_millis(100);

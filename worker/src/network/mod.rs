@@ -22,6 +22,7 @@ mod executor;
 mod firewall;
 mod handle;
 mod limits;
+mod listening;
 mod netlink;
 mod plan;
 mod ports;
@@ -41,6 +42,7 @@ pub use desired::{
 };
 pub use error::NetworkError;
 pub use handle::{Networks, ShownVips};
+pub use listening::await_listeners;
 pub use netlink::FrameSocket;
 pub use sockets::ResolverSockets;
 pub use tunnel_keys::TunnelKeys;

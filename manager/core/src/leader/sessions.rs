@@ -29,6 +29,9 @@ impl Reign {
             return Some(Output::CloseSession { node, session, reason: CloseReason::UnknownNode });
         }
         self.heard(node);
+        // It says anew whom it can't reach, and nothing when that is nobody.
+        self.complaints.remove(&node);
+        self.suspect();
         let now = self.now;
         self.draft.change_node(node, |node| {
             node.description = description;

@@ -1,5 +1,6 @@
 //! What workers' operations come to: how long they take, whether they fail, and what they do to the kernel.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use shoal_proto::model::{NodeState, TaskId};
@@ -126,6 +127,10 @@ impl World {
             | Action::RemoveNetwork { network }
             | Action::SetPeers { network, .. } => return Some(Input::NetworkFailed { network: *network, failure }),
             Action::SetServices(_) => return Some(Input::ServicesFailed { failure }),
+            // Not a failure: a program that is slow.
+            Action::AwaitPorts { task, ports, .. } => {
+                return Some(Input::PortsAwaited { task: *task, silent: ports.clone() });
+            }
             Action::CreateEndpoint(plan) => (plan.task, Operation::CreateEndpoint),
             Action::RemoveEndpoint { task } => (*task, Operation::RemoveEndpoint),
             Action::CreateContainer { task, .. } => (task.id, Operation::CreateContainer),
@@ -142,6 +147,7 @@ fn micros(action: &Action) -> Range<u64> {
     match action {
         Action::Pull { .. } => 50_000..1_500_000,
         Action::StartContainer { .. } => 3_000..60_000,
+        Action::AwaitPorts { .. } => 1_000..2_000_000,
         Action::SetServices(_) | Action::SetPeers { .. } => 100..3_000,
         _ => 500..10_000,
     }
@@ -190,6 +196,7 @@ fn perform(kernel: &mut Kernel, action: &Action, now: shoal_proto::model::Timest
             let ready = |(pid, _)| Input::ContainerStarted { task: *task, pid, awaits_health: false };
             answer(*task, Operation::StartContainer, started, ready)?
         }
+        Action::AwaitPorts { task, .. } => Input::PortsAwaited { task: *task, silent: BTreeSet::new() },
         Action::StopContainer { task, .. } => {
             if kernel.containers.get(task).is_some_and(|container| container.is_running()) {
                 let failure = temporary("the signal could not be sent".to_owned());

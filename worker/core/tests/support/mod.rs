@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentSet, Cidr, Id, LocalNetwork, Meta, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PortStatus,
-    ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskExit, TaskId, TaskSpec, TaskState,
-    TaskStatus, Timestamp, Version,
+    AssignmentSet, Cidr, Id, LocalNetwork, Meta, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PortConfig,
+    PortProtocol, PortStatus, PublishMode, ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskExit,
+    TaskId, TaskSpec, TaskState, TaskStatus, Timestamp, Version,
 };
 use shoal_worker_core::ContainerExit;
 
@@ -89,6 +89,18 @@ pub(crate) fn publish(set: &mut AssignmentSet, backends: &[(u8, bool)]) {
     let backends = backends.iter().map(|(n, mine)| (task_id(*n), backend(*n, *mine))).collect();
     let service = ServiceEndpoints { name: "web".to_owned(), ports: Vec::new(), backends };
     set.services.insert(service_id(), service);
+}
+
+/// A TCP port of the one service, on every host.
+pub(crate) fn publish_port(set: &mut AssignmentSet, port: u16) {
+    let config = PortConfig {
+        name: String::new(),
+        protocol: PortProtocol::Tcp,
+        target_port: port,
+        published_port: port,
+        mode: PublishMode::Ingress,
+    };
+    set.services.values_mut().for_each(|service| service.ports.push(config.clone()));
 }
 
 /// An end with this code.

@@ -1,8 +1,8 @@
 //! Images, networks and containers that are only remembered. Containers outlive the driver, as the keeper's do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -122,6 +122,9 @@ impl Endpoints for FakeEndpoints {
     }
     async fn remove(&self, _: &str) -> Result<(), Failure> {
         Ok(())
+    }
+    async fn await_ports(&self, _: &Path, _: &BTreeSet<u16>, _: Duration) -> Result<BTreeSet<u16>, Failure> {
+        Ok(BTreeSet::new())
     }
     async fn adopt(&self, _: Vec<String>) -> Result<Vec<(String, StandingEndpoint)>, Failure> {
         Ok(Vec::new())

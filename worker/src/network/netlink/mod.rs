@@ -23,4 +23,5 @@ pub(super) use nftables::{FoundChain, chains, commit, generation, translations};
 pub use packet::FrameSocket;
 pub(super) use reaper::Reaper;
 pub(super) use route::{FoundLink, RouteChannel};
+pub(super) use sockets::Listeners;
 pub(super) use tun::TunQueue;

@@ -1,5 +1,6 @@
 //! One host: egress, host ports, restarts, leaving; and two daemons in one namespace.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -11,7 +12,7 @@ use super::fabric::{Fabric, Host, ask, connect, ingress, ip, serve, service, tas
 use crate::network::ebpf::remove_programs;
 use crate::network::netlink::{Channel, chains};
 use crate::network::{
-    Attachment, AttachmentNetwork, EndpointRequest, HostPort, NetworkError, NetworkPlanInput, Networks,
+    Attachment, AttachmentNetwork, EndpointRequest, HostPort, NetworkError, NetworkPlanInput, Networks, await_listeners,
 };
 
 fn bridged(container: &str, host_ports: Vec<HostPort>) -> EndpointRequest {
@@ -101,6 +102,24 @@ async fn a_taken_host_port_is_refused_with_its_holder() {
     // And our own holding keeps others off.
     let late = within(&host.namespace, || TcpListener::bind("0.0.0.0:8081").unwrap_err());
     assert_eq!(late.kind(), ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
+async fn who_listens_is_seen_from_outside() {
+    let fabric = Fabric::new(1);
+    let networks = fabric.hosts[0].start();
+    let endpoint = networks.create_endpoint(bridged("a", Vec::new())).await.unwrap();
+    let namespace = &endpoint.netns_path;
+    let ports = BTreeSet::from([80, 8080]);
+    let _open = within(namespace, || TcpListener::bind("0.0.0.0:8080").unwrap());
+    let _hidden = within(namespace, || TcpListener::bind("127.0.0.1:80").unwrap());
+    let silent = await_listeners(namespace, &ports, Duration::ZERO).await.unwrap();
+    assert_eq!(silent, BTreeSet::from([80]), "loopback is reached by nobody outside");
+    let ports = BTreeSet::from([8080, 8081]);
+    let waiting = await_listeners(namespace, &ports, Duration::from_secs(30));
+    let (silent, _late) =
+        tokio::join!(waiting, async { within(namespace, || TcpListener::bind("[::]:8081").unwrap()) });
+    assert_eq!(silent.unwrap(), BTreeSet::new());
 }
 
 #[tokio::test]
