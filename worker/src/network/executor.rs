@@ -19,8 +19,8 @@ use super::ebpf::FlowTable;
 use super::firewall::{NAMES_TABLE, REFUSED, Transaction, VIPS, container_rules};
 use super::limits::{PORT_WAIT, PORT_WAIT_MAX};
 use super::netlink::{
-    Channel, Namespace, Reaper, Refusal, RouteChannel, SparePool, chains, commit, mount_namespace, translations,
-    unmount_namespace,
+    Channel, Namespace, Reaper, Refusal, RouteChannel, SparePool, chains, commit, generation, mount_namespace,
+    translations, unmount_namespace,
 };
 use super::plan::{NetworkPlan, Place, Step};
 
@@ -99,6 +99,11 @@ impl Executor {
     /// Whether a table of names is in the namespace of a container.
     pub(super) fn has_names_inside(&mut self, container: &str, namespace: &Path) -> io::Result<bool> {
         Ok(chains(self.inside(container, namespace)?)?.iter().any(|chain| chain.table == NAMES_TABLE))
+    }
+
+    /// A number that changes whenever anyone changes a table in the namespace of a container.
+    pub(super) fn generation_inside(&mut self, container: &str, namespace: &Path) -> io::Result<Option<u32>> {
+        generation(self.inside(container, namespace)?)
     }
 
     /// What the table of names in the namespace of a container shows.

@@ -137,6 +137,15 @@ impl Networks {
         self.ask(Command::ShownVips).await
     }
 
+    /// Compares what the kernel shows with what it was told, and tells it anew what differs. Returns what differed, a
+    /// line each.
+    ///
+    /// # Errors
+    /// Fails when the kernel can't be read, or refuses.
+    pub async fn verify(&self) -> Result<Vec<String>, NetworkError> {
+        self.ask(Command::Verify).await
+    }
+
     /// Removes everything of this daemon: for leaving the swarm. Nothing but dropping the handle may follow.
     ///
     /// # Errors
@@ -171,5 +180,6 @@ pub(super) enum Command {
     OpenResolver(String, Reply<ResolverSockets>),
     OpenProbe(NetworkId, Reply<FrameSocket>),
     ShownVips(Reply<ShownVips>),
+    Verify(Reply<Vec<String>>),
     Teardown(Reply<()>),
 }

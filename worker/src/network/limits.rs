@@ -92,3 +92,6 @@ pub(super) const LISTEN_PAUSE_FIRST: Duration = Duration::from_millis(2);
 /// The longest that it doubles to: a task serves that much later than it could, and 200 that wait cost 2,000 short
 /// questions a second.
 pub(super) const LISTEN_PAUSE_MAX: Duration = Duration::from_millis(100);
+
+/// Differences that are told of one comparison: enough to see what is wrong, few enough to be read.
+pub(super) const DIFFERENCES_MAX: usize = 100;

@@ -10,6 +10,7 @@ mod networks;
 mod rules;
 mod start;
 mod tunnel;
+mod verify;
 
 pub(super) use start::start;
 
@@ -76,7 +77,7 @@ impl Actor {
                     None => return,
                 },
                 _ = verify.tick() => {
-                    self.verify_rules();
+                    self.verify_quietly();
                     self.tend_keys();
                 }
             }
@@ -100,6 +101,7 @@ impl Actor {
             Command::OpenResolver(container, reply) => drop(reply.send(self.open_resolver(&container))),
             Command::OpenProbe(network, reply) => drop(reply.send(self.open_probe(network))),
             Command::ShownVips(reply) => drop(reply.send(self.shown_vips())),
+            Command::Verify(reply) => drop(reply.send(self.verify())),
             Command::Teardown(reply) => drop(reply.send(self.teardown())),
         }
     }

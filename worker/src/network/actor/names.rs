@@ -68,6 +68,8 @@ pub(super) trait Translation: fmt::Debug + Send {
     fn keep_spaces(&mut self, cookies: &BTreeSet<u64>);
     /// Answers ping where no rule or program in the namespace does, on the bridges of all networks there are.
     fn serve_bridges(&mut self, networks: &[&PlacedNetwork], executor: &mut Executor);
+    /// Reads all of it back, and tells anew what differs. Says what differed.
+    fn verify(&mut self, names: &WishedNames, executor: &mut Executor) -> Result<Vec<String>, NetworkError>;
     /// What the kernel shows, for each container.
     fn shown(&mut self, names: &WishedNames, executor: &mut Executor) -> Result<BTreeMap<String, Vips>, NetworkError>;
     /// Leaves nothing in the kernel but what goes with namespaces and bridges.
@@ -166,6 +168,14 @@ impl Actor {
     /// What the kernel shows of virtual addresses, for each container with a resolver.
     pub(super) fn shown_vips(&mut self) -> Result<BTreeMap<String, Vips>, NetworkError> {
         self.names.way.shown(&self.names.wished, &mut self.executor)
+    }
+
+    /// Reads back where virtual addresses lead, and tells anew what differs. Says what differed.
+    pub(super) fn verify_names(&mut self) -> Result<Vec<String>, NetworkError> {
+        if !self.names.wished.vips_known {
+            return Ok(Vec::new());
+        }
+        self.names.way.verify(&self.names.wished, &mut self.executor)
     }
 
     /// Removes the way to translate, when nothing of this daemon is to stay.

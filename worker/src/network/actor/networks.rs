@@ -7,6 +7,7 @@ use shoal_proto::model::NetworkId;
 
 use super::start::{kernel, link_names, underlay_link};
 use super::tunnel::tunnel_overhead;
+use super::verify::compare_each;
 use super::{Actor, ipv4};
 use crate::network::limits::{PROBE_ETHERTYPE, VXLAN_OVERHEAD_V4, VXLAN_OVERHEAD_V6};
 use crate::network::plan::{PeerTable, PlacedNetwork, Underlay, network_plan, network_removal, peer_plan};
@@ -185,6 +186,21 @@ impl Actor {
             self.peers.insert(network.wish.id, found);
         }
         Ok(())
+    }
+
+    /// Reads back who is where on all networks, and tells anew what differs. Says what differed.
+    pub(super) fn verify_peers(&mut self) -> Result<Vec<String>, NetworkError> {
+        let mut differences = Vec::new();
+        for network in self.networks.values().cloned().collect::<Vec<_>>() {
+            let Some(wished) = self.peers.get(&network.wish.id).cloned() else { continue };
+            let shown = self.peers_in_kernel(&network)?;
+            if network.tunnel.is_none() || shown == wished {
+                continue;
+            }
+            differences.extend(compare_each(&wished, &shown, |address| format!("host of {address}")));
+            self.executor.perform(&peer_plan(&network, &shown, &wished))?;
+        }
+        Ok(differences)
     }
 
     /// What the kernel has: a MAC tells the address.

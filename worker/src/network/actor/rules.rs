@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use shoal_proto::model::Cidr;
 
 use super::start::kernel;
+use super::verify::compare;
 use super::{Actor, ipv4};
 use crate::network::config::stable_hash;
-use crate::network::firewall::{HostRules, PortKey, SourceRange, Target};
-use crate::network::netlink::{FoundChain, chains, generation};
+use crate::network::error::protocol_name;
+use crate::network::firewall::{HostRules, PortKey, REFUSED_PORTS, SERVICES, SourceRange, Target};
+use crate::network::netlink::{FoundChain, chains, generation, published};
 use crate::network::plan::{NetworkPlan, Step};
 use crate::network::{NetworkError, NetworkKind, PublishedService};
 
@@ -85,11 +87,19 @@ impl Actor {
         }
     }
 
-    /// Looks whether the table is still what it was told to be, and makes it so.
-    pub(super) fn verify_rules(&mut self) {
-        if let Err(error) = self.try_verify_rules() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "could not verify the nftables table");
+    /// Reads the table back, and makes it anew when it is not what it was told to be. Says what differed.
+    pub(super) fn verify_rules(&mut self) -> Result<Vec<String>, NetworkError> {
+        let now = generation(self.executor.firewall()).map_err(kernel("read the nftables generation"))?;
+        if now == self.rules.generation || !self.rules.services_known {
+            return Ok(Vec::new());
         }
+        let found = self.differences_of_rules()?;
+        if !found.is_empty() {
+            self.rules.trusted = false;
+            self.commit_rules(self.rules.rules.clone())?;
+        }
+        self.rules.generation = generation(self.executor.firewall()).map_err(kernel("read the nftables generation"))?;
+        Ok(found)
     }
 
     pub(super) fn remove_table(&mut self) -> Result<(), NetworkError> {
@@ -102,22 +112,25 @@ impl Actor {
         Ok(())
     }
 
-    fn try_verify_rules(&mut self) -> Result<(), NetworkError> {
-        let now = generation(self.executor.firewall()).map_err(kernel("read the nftables generation"))?;
-        if now == self.rules.generation || !self.rules.services_known {
-            return Ok(());
-        }
+    fn differences_of_rules(&mut self) -> Result<Vec<String>, NetworkError> {
         let table = self.tag.table();
         let found = chains(self.executor.firewall()).map_err(kernel("list nftables chains"))?;
         let found: BTreeMap<String, u32> =
             found.into_iter().filter(|chain| chain.table == table).map(|chain| (chain.name, chain.uses)).collect();
+        let mut differences = Vec::new();
         if found != self.rules.rules.chains() {
-            tracing::warn!(table, "the nftables table was changed by someone else; making it anew");
-            self.rules.trusted = false;
-            self.commit_rules(self.rules.rules.clone())?;
+            differences.push(format!("nftables table {table} was changed by someone else"));
         }
-        self.rules.generation = generation(self.executor.firewall()).map_err(kernel("read the nftables generation"))?;
-        Ok(())
+        if !found.is_empty() {
+            let shown = published(self.executor.firewall(), &table, (SERVICES, REFUSED_PORTS));
+            let shown = shown.map_err(kernel("read the published ports"))?;
+            let mut wished = self.rules.rules.services.clone();
+            wished.values_mut().for_each(|targets| targets.sort_unstable());
+            let name = |(protocol, port): &PortKey| format!("published port {port}/{}", protocol_name(*protocol));
+            let target = |(address, port): &Target| format!("{address}:{port}");
+            differences.extend(compare(&wished, &shown, name, target));
+        }
+        Ok(differences)
     }
 
     fn commit_rules(&mut self, wished: HostRules) -> Result<(), NetworkError> {

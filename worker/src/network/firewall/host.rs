@@ -53,8 +53,9 @@ pub(in crate::network) struct TunnelGuard {
     pub(in crate::network) port: u16,
 }
 
-const SERVICES: &str = "services";
-const REFUSED: &str = "refused";
+/// Published ports that lead somewhere, and those that are refused.
+pub(in crate::network) const SERVICES: &str = "services";
+pub(in crate::network) const REFUSED_PORTS: &str = "refused";
 const HOST_PORTS: &str = "host_ports";
 const HOST_ADDRESS_PORTS: &str = "host_address_ports";
 /// Before the kernel looks for a packet's connection.
@@ -139,7 +140,7 @@ impl HostRules {
                 continue;
             }
             if targets.is_empty() {
-                batch.removed(REFUSED, Element::new(Key::Port(key.0, key.1)));
+                batch.removed(REFUSED_PORTS, Element::new(Key::Port(key.0, key.1)));
             } else {
                 batch.removed(SERVICES, service_element(*key, targets));
                 chains_removed.push(Change::ChainRemoved { name: chain_name(*key, targets) });
@@ -150,7 +151,7 @@ impl HostRules {
                 continue;
             }
             if targets.is_empty() {
-                batch.added(REFUSED, Element::new(Key::Port(key.0, key.1)));
+                batch.added(REFUSED_PORTS, Element::new(Key::Port(key.0, key.1)));
                 continue;
             }
             let chain = chain_name(*key, targets);
@@ -223,7 +224,7 @@ fn frame() -> Vec<Change> {
     let refused = |matches: Vec<Match>, action: Action| rule("refusing".to_owned(), matches, action);
     vec![
         Change::Set { name: SERVICES, kind: SetKind::PortChains },
-        Change::Set { name: REFUSED, kind: SetKind::Ports },
+        Change::Set { name: REFUSED_PORTS, kind: SetKind::Ports },
         Change::Set { name: HOST_PORTS, kind: SetKind::PortTargets },
         Change::Set { name: HOST_ADDRESS_PORTS, kind: SetKind::AddressPortTargets },
         plain("published"),
@@ -240,8 +241,8 @@ fn frame() -> Vec<Change> {
         rule("published", Vec::new(), Action::GotoChainOf(SERVICES)),
         rule("arriving", to_this_host(), Action::Jump("published".to_owned())),
         rule("opening", to_this_host(), Action::Jump("published".to_owned())),
-        refused(vec![Match::New, Match::Transport(PortProtocol::Tcp), Match::PortIn(REFUSED)], Action::Reset),
-        refused(vec![Match::New, Match::PortIn(REFUSED)], Action::Unreachable),
+        refused(vec![Match::New, Match::Transport(PortProtocol::Tcp), Match::PortIn(REFUSED_PORTS)], Action::Reset),
+        refused(vec![Match::New, Match::PortIn(REFUSED_PORTS)], Action::Unreachable),
     ]
 }
 

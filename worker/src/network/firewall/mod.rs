@@ -15,7 +15,7 @@ mod tests;
 
 use batch::ElementBatch;
 pub(super) use container::container_rules;
-pub(super) use host::{HostRules, PortKey, SourceRange, Target, TunnelGuard};
+pub(super) use host::{HostRules, PortKey, REFUSED_PORTS, SERVICES, SourceRange, Target, TunnelGuard};
 pub(super) use names::{NAMES_TABLE, NameRules, REFUSED, ResolverPorts, VIPS};
 pub(super) use statement::{
     Action, ChainHook, Change, Element, ElementValue, Family, Hook, Key, Match, Rule, SetKind, Transaction,

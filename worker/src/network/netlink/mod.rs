@@ -19,7 +19,7 @@ mod tun;
 pub(super) use channel::{Channel, Refusal};
 pub(super) use cookie::{cookie_of, namespace_cookie};
 pub(super) use namespace::{Namespace, SparePool, in_throw_away_thread, mount_namespace, unmount_namespace};
-pub(super) use nftables::{FoundChain, chains, commit, generation, translations};
+pub(super) use nftables::{FoundChain, chains, commit, generation, published, translations};
 pub use packet::FrameSocket;
 pub(super) use reaper::Reaper;
 pub(super) use route::{FoundLink, RouteChannel};

@@ -18,7 +18,7 @@ mod survey;
 mod translation;
 
 pub(in crate::network) use survey::{FoundChain, chains, generation};
-pub(in crate::network) use translation::translations;
+pub(in crate::network) use translation::{published, translations};
 
 /// Performs a transaction; on a refusal the position is that of the change.
 pub(in crate::network) fn commit(channel: &mut Channel, transaction: &Transaction) -> Result<(), Refusal> {

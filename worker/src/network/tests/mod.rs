@@ -8,3 +8,4 @@ mod mesh;
 mod names;
 mod names_measure;
 mod single;
+mod verify;

@@ -19,13 +19,13 @@ use crate::network::{
 };
 
 /// One host with tasks t11 to t13 on a network, and a client there.
-struct Stage {
+pub(super) struct Stage {
     fabric: Fabric,
-    networks: Networks,
-    client: PathBuf,
+    pub(super) networks: Networks,
+    pub(super) client: PathBuf,
 }
 
-const VIP: Ipv4Addr = Ipv4Addr::new(10, 91, 1, 2);
+pub(super) const VIP: Ipv4Addr = Ipv4Addr::new(10, 91, 1, 2);
 const TASKS: [u8; 3] = [11, 12, 13];
 
 fn overlay() -> NetworkId {
@@ -74,7 +74,7 @@ fn start(host: &Host, vip_translation: VipTranslation) -> Networks {
 }
 
 impl Stage {
-    async fn new(translation: VipTranslation) -> Self {
+    pub(super) async fn new(translation: VipTranslation) -> Self {
         let fabric = Fabric::new(1);
         let networks = start(&fabric.hosts[0], translation);
         networks.ensure_network(wish(overlay(), 1)).await.unwrap();
@@ -89,7 +89,7 @@ impl Stage {
         stage
     }
 
-    fn host(&self) -> &Host {
+    pub(super) fn host(&self) -> &Host {
         &self.fabric.hosts[0]
     }
 
@@ -98,7 +98,7 @@ impl Stage {
     }
 
     /// How often each task answered on connections to the VIP.
-    fn answers(&self, times: usize) -> BTreeMap<String, usize> {
+    pub(super) fn answers(&self, times: usize) -> BTreeMap<String, usize> {
         within(&self.client, || {
             let mut answers = BTreeMap::new();
             for _ in 0..times {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use shoal_proto::model::NetworkId;
 
+use super::super::verify::compare;
 use super::{NamedSpace, Translation, Vips, WishedNames};
 use crate::network::ebpf::{
     Answerers, EbpfError, NetworkNumber, Space, TableChange, TablePlan, VipPrograms, VipTables, remove_programs,
@@ -95,15 +96,7 @@ impl ProgramsWay {
 
 impl Translation for ProgramsWay {
     fn set_vips(&mut self, names: &WishedNames, executor: &mut Executor) -> Result<(), NetworkError> {
-        let of_network = |(network, vips): (&NetworkId, &Vips)| {
-            let number = NetworkNumber::of(*network);
-            let answerer = |(vip, tasks): (&Ipv4Addr, &Vec<Ipv4Addr>)| {
-                (IpAddr::V4(*vip), (number, tasks.iter().copied().map(IpAddr::V4).collect()))
-            };
-            vips.iter().map(answerer).collect::<Vec<_>>()
-        };
-        let wished: Answerers = names.vips.iter().flat_map(of_network).collect();
-        self.lead(&wished).map_err(failed("lead virtual addresses to tasks"))?;
+        self.lead(&answerers(names)).map_err(failed("lead virtual addresses to tasks"))?;
         self.empty_tables(names, executor)?;
         if self.former_left {
             self.programs.remove_former().map_err(failed("remove the programs of a former build"))?;
@@ -123,9 +116,7 @@ impl Translation for ProgramsWay {
         let Some(cookie) = space.cookie else {
             return Err(NetworkError::Kernel { step: step(), source: io::ErrorKind::Unsupported.into() });
         };
-        let networks = space.networks.iter().copied().map(NetworkNumber::of).collect();
-        let entry = Space { resolver: Some(space.resolver), networks };
-        let plan = TablePlan { changes: vec![TableChange::Space { cookie, space: entry }] };
+        let plan = TablePlan { changes: vec![TableChange::Space { cookie, space: entry(space) }] };
         self.programs
             .perform(&plan)
             .map_err(|error| NetworkError::Kernel { step: step(), source: io::Error::other(error) })?;
@@ -189,6 +180,32 @@ impl Translation for ProgramsWay {
         }
     }
 
+    fn verify(&mut self, names: &WishedNames, _: &mut Executor) -> Result<Vec<String>, NetworkError> {
+        let read = || failed("read the virtual addresses");
+        let found = self.programs.vips().map_err(read())?;
+        let (shown, wished) = (found.answerers(), answerers(names));
+        let mut differences = Vec::new();
+        if shown != wished {
+            let tasks = |all: &Answerers| all.iter().map(|(vip, (_, tasks))| (*vip, tasks.clone())).collect();
+            let name = |vip: &IpAddr| format!("virtual address {vip}");
+            differences.extend(compare(&tasks(&wished), &tasks(&shown), name, IpAddr::to_string));
+            self.told = Some(found);
+            self.lead(&wished).map_err(failed("lead virtual addresses to tasks"))?;
+        }
+        let admitted = self.programs.spaces().map_err(read())?;
+        let mut missing = TablePlan::default();
+        for (container, space) in &names.spaces {
+            let Some(cookie) = space.cookie else { continue };
+            let entry = entry(space);
+            if admitted.get(&cookie) != Some(&entry) {
+                differences.push(format!("container {container}: its namespace is not admitted as it should be"));
+                missing.changes.push(TableChange::Space { cookie, space: entry });
+            }
+        }
+        self.programs.perform(&missing).map_err(failed("admit namespaces"))?;
+        Ok(differences)
+    }
+
     fn shown(&mut self, names: &WishedNames, _: &mut Executor) -> Result<BTreeMap<String, Vips>, NetworkError> {
         let read = || failed("read the virtual addresses");
         let answerers = self.programs.vips().map_err(read())?.answerers();
@@ -207,6 +224,23 @@ impl Translation for ProgramsWay {
     fn remove(&mut self) -> Result<(), NetworkError> {
         remove_programs(&self.exec_root).map_err(failed("remove the programs of virtual addresses"))
     }
+}
+
+/// Who answers for virtual addresses, as the maps have it.
+fn answerers(names: &WishedNames) -> Answerers {
+    let of_network = |(network, vips): (&NetworkId, &Vips)| {
+        let number = NetworkNumber::of(*network);
+        let answerer = |(vip, tasks): (&Ipv4Addr, &Vec<Ipv4Addr>)| {
+            (IpAddr::V4(*vip), (number, tasks.iter().copied().map(IpAddr::V4).collect()))
+        };
+        vips.iter().map(answerer).collect::<Vec<_>>()
+    };
+    names.vips.iter().flat_map(of_network).collect()
+}
+
+/// What a namespace may reach, as the maps have it.
+fn entry(space: &NamedSpace) -> Space {
+    Space { resolver: Some(space.resolver), networks: space.networks.iter().copied().map(NetworkNumber::of).collect() }
 }
 
 fn as_v4(address: IpAddr) -> Option<Ipv4Addr> {

@@ -3,8 +3,10 @@
 //! Each namespace's table is told differences; one that refuses a difference, or that is not known, is built anew.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use super::super::verify::compare;
 use super::{NamedSpace, Translation, Vips, WishedNames};
 use crate::network::NetworkError;
 use crate::network::ebpf::remove_programs;
@@ -18,13 +20,15 @@ pub(super) struct RulesWay {
     exec_root: PathBuf,
     /// What the kernel was told; of a container without entry it is unknown.
     told: HashMap<String, NameRules>,
+    /// Of the tables of each namespace, when its table was last found well.
+    generations: HashMap<String, Option<u32>>,
     /// A former run may have left programs.
     programs_left: bool,
 }
 
 impl RulesWay {
     pub(super) fn new(exec_root: PathBuf) -> Self {
-        Self { exec_root, told: HashMap::new(), programs_left: true }
+        Self { exec_root, told: HashMap::new(), generations: HashMap::new(), programs_left: true }
     }
 
     fn update(
@@ -82,6 +86,7 @@ impl Translation for RulesWay {
 
     fn close_space(&mut self, container: &str, _: Option<&NamedSpace>, executor: &mut Executor) {
         self.told.remove(container);
+        self.generations.remove(container);
         executor.close_inside(container);
     }
 
@@ -91,6 +96,32 @@ impl Translation for RulesWay {
 
     fn serve_bridges(&mut self, _: &[&PlacedNetwork], _: &mut Executor) {
         // Echo requests are translated as all else is.
+    }
+
+    fn verify(&mut self, names: &WishedNames, executor: &mut Executor) -> Result<Vec<String>, NetworkError> {
+        let mut differences = Vec::new();
+        for (container, space) in &names.spaces {
+            if !self.told.contains_key(container) {
+                continue;
+            }
+            let read =
+                |source| NetworkError::Kernel { step: format!("read the table of names of {container}"), source };
+            let now = executor.generation_inside(container, &space.namespace).map_err(read)?;
+            if self.generations.get(container) == Some(&now) {
+                continue;
+            }
+            let shown = executor.translations_inside(container, &space.namespace).map_err(read)?;
+            let name = |vip: &Ipv4Addr| format!("virtual address {vip} in container {container}");
+            let found = compare(&names.vips_of(space), &shown, name, Ipv4Addr::to_string);
+            if !found.is_empty() {
+                differences.extend(found);
+                self.told.remove(container);
+                self.update((container, space), names, executor)?;
+            }
+            let now = executor.generation_inside(container, &space.namespace).map_err(read)?;
+            self.generations.insert(container.clone(), now);
+        }
+        Ok(differences)
     }
 
     fn shown(&mut self, names: &WishedNames, executor: &mut Executor) -> Result<BTreeMap<String, Vips>, NetworkError> {

@@ -1,4 +1,4 @@
-//! What a table of names shows: which virtual address leads to which tasks, read from its sets, chains and maps.
+//! Where a table leads connections: which address or port goes to which tasks, read from its sets, chains and maps.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -9,27 +9,54 @@ use netlink_packet_netfilter::nftables::{
     RuleMessage, SetElementAttribute, SetElementList, SetElementMessage, VerdictAttribute,
 };
 use netlink_packet_netfilter::{NetfilterHeader, NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
+use nix::libc::ENOENT;
+use shoal_proto::model::PortProtocol;
 
 use super::super::channel::Channel;
+use super::expression::protocol_number;
+use crate::network::firewall::{PortKey, Target};
 
-/// The tasks of each address that `led` has a chain for, in order, and none for those that are in `refused`.
+/// The tasks of each virtual address, in order; the sets are those of addresses that lead somewhere, and of those that
+/// are refused.
 pub(in crate::network) fn translations(
     channel: &mut Channel,
     table: &str,
-    (led, refused): (&str, &str),
+    sets: (&str, &str),
 ) -> io::Result<BTreeMap<Ipv4Addr, Vec<Ipv4Addr>>> {
+    led(channel, table, sets, (address_of, address_of))
+}
+
+/// The targets of each published port, in order; the sets are as above.
+pub(in crate::network) fn published(
+    channel: &mut Channel,
+    table: &str,
+    sets: (&str, &str),
+) -> io::Result<BTreeMap<PortKey, Vec<Target>>> {
+    led(channel, table, sets, (port_of, target_of))
+}
+
+/// Understands what a set's element has.
+type Read<T> = fn(&DataAttribute) -> Option<T>;
+
+/// What each key of `led` has in the map of its chain, in order, and nothing for those that are in `refused`.
+fn led<K: Ord, V: Ord>(
+    channel: &mut Channel,
+    table: &str,
+    (led, refused): (&str, &str),
+    (key_of, value_of): (Read<K>, Read<V>),
+) -> io::Result<BTreeMap<K, Vec<V>>> {
     let maps = maps_of_chains(channel, table)?;
     let mut shown = BTreeMap::new();
-    for (address, _) in elements(channel, table, refused)? {
-        shown.extend(address_of(&address).map(|address| (address, Vec::new())));
+    for (key, _) in elements(channel, table, refused)? {
+        shown.extend(key_of(&key).map(|key| (key, Vec::new())));
     }
-    for (address, data) in elements(channel, table, led)? {
+    for (key, data) in elements(channel, table, led)? {
         let map = data.as_ref().and_then(chain_of).and_then(|chain| maps.get(chain));
-        let (Some(address), Some(map)) = (address_of(&address), map) else { continue };
-        let tasks = elements(channel, table, map)?.into_iter().filter_map(|(_, data)| address_of(&data?));
-        let mut tasks: Vec<Ipv4Addr> = tasks.collect();
-        tasks.sort_unstable();
-        shown.insert(address, tasks);
+        let (Some(key), Some(map)) = (key_of(&key), map) else { continue };
+        let values = elements(channel, table, map)?.into_iter().filter_map(|(_, data)| value_of(&data?));
+        let mut values: Vec<V> = values.collect();
+        values.sort_unstable();
+        shown.insert(key, values);
     }
     Ok(shown)
 }
@@ -68,10 +95,14 @@ fn map_of_expression(expression: &ListAttribute<ExpressionAttribute>) -> Option<
     })
 }
 
-/// Keys and data of a set.
+/// Keys and data of a set; none of one that is not there.
 fn elements(channel: &mut Channel, table: &str, set: &str) -> io::Result<Vec<(DataAttribute, Option<DataAttribute>)>> {
     let attributes = vec![SetElementList::Table(table.to_owned()), SetElementList::Set(set.to_owned())];
-    let found = channel.dump(question(NfTablesMessage::GetSetElement(SetElementMessage { attributes })))?;
+    let question = question(NfTablesMessage::GetSetElement(SetElementMessage { attributes }));
+    let found = match channel.dump(question) {
+        Err(error) if error.raw_os_error() == Some(ENOENT) => return Ok(Vec::new()),
+        outcome => outcome?,
+    };
     let lists = found.into_iter().filter_map(|message| match message.inner {
         NetfilterMessageInner::NfTables(NfTablesMessage::NewSetElement(list)) => Some(list.attributes),
         _ => None,
@@ -99,6 +130,22 @@ fn element(element: ListAttribute<SetElementAttribute>) -> Option<(DataAttribute
 fn address_of(data: &DataAttribute) -> Option<Ipv4Addr> {
     let DataAttribute::Value(bytes) = data else { return None };
     <[u8; 4]>::try_from(bytes.as_slice()).ok().map(Ipv4Addr::from)
+}
+
+/// Protocol and port, as keys have them.
+fn port_of(data: &DataAttribute) -> Option<PortKey> {
+    let DataAttribute::Value(bytes) = data else { return None };
+    let [number, _, _, _, high, low, _, _] = <[u8; 8]>::try_from(bytes.as_slice()).ok()?;
+    let protocols = [PortProtocol::Tcp, PortProtocol::Udp, PortProtocol::Sctp];
+    let protocol = protocols.into_iter().find(|protocol| protocol_number(*protocol) == number)?;
+    Some((protocol, u16::from_be_bytes([high, low])))
+}
+
+/// Address and port of a task, as balancing maps have them.
+fn target_of(data: &DataAttribute) -> Option<Target> {
+    let DataAttribute::Value(bytes) = data else { return None };
+    let [a, b, c, d, high, low, ..] = *bytes.as_slice() else { return None };
+    Some((Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])))
 }
 
 fn chain_of(data: &DataAttribute) -> Option<&str> {
