@@ -2,5 +2,6 @@
 
 mod change;
 mod command;
+mod verify;
 
 pub(crate) use command::NetworkCommand;

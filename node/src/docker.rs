@@ -16,7 +16,7 @@ mod word;
 
 pub use cluster::{cluster_info, cluster_spec, join_tokens};
 pub use local::{container_inspect, container_status, container_summary, health_status, is_on_network};
-pub use network::{network_resource, network_spec};
+pub use network::{host_verification, network_resource, network_spec};
 pub use node::{availability, node, node_spec};
 pub use service::{service, service_spec};
 pub use task::task;

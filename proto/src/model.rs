@@ -15,6 +15,7 @@ mod node;
 mod service;
 mod task;
 mod tunnel;
+mod verification;
 
 pub use assignment::{
     AssignmentDiff, AssignmentSet, Drained, NetworkAssignment, NetworkService, NetworkTask, PeerEndpoints, Revision,
@@ -44,3 +45,4 @@ pub use service::{
 };
 pub use task::{NetworkAttachment, PortStatus, Task, TaskExit, TaskState, TaskStatus};
 pub use tunnel::{TunnelKey, TunnelKeyError};
+pub use verification::{EndpointDigest, HostState, HostVerification, Verification};

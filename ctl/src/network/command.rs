@@ -5,6 +5,7 @@ use serde_json::Value;
 use shoal_api::types::NetworkResource;
 
 use super::change::{NetworkCreateArgs, NetworkRemoveArgs, create, remove};
+use super::verify::{NetworkVerifyArgs, verify};
 use crate::error::{EXIT_DONE, Error};
 use crate::flags::ListFlags;
 use crate::output::console::print;
@@ -24,6 +25,8 @@ pub(crate) enum NetworkCommand {
     /// Remove one or more networks
     #[command(visible_alias = "remove")]
     Rm(NetworkRemoveArgs),
+    /// Compare what every host's kernel shows with what the managers want
+    Verify(NetworkVerifyArgs),
 }
 
 #[derive(Args, Debug)]
@@ -55,6 +58,7 @@ impl NetworkCommand {
             Self::Inspect(args) => inspect(args, client).await,
             Self::Ls(args) => list(args, client).await,
             Self::Rm(args) => remove(args, client).await,
+            Self::Verify(args) => verify(args, client).await,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Dispatcher {
     drains: Drains,
     /// Hosts that others can't reach.
     suspects: BTreeSet<NodeId>,
+    /// How many comparisons were asked for.
+    verifications: u64,
 }
 
 /// How a session stands.
@@ -42,7 +44,7 @@ pub struct SessionView {
 impl Dispatcher {
     /// Of a new leader: which hosts have heard what is not known.
     pub(crate) fn new(tables: &Tables) -> Self {
-        Self { sessions: BTreeMap::new(), drains: Drains::of(tables), suspects: BTreeSet::new() }
+        Self { sessions: BTreeMap::new(), drains: Drains::of(tables), suspects: BTreeSet::new(), verifications: 0 }
     }
 
     /// A worker's stream begins; the one before ends.
@@ -89,6 +91,19 @@ impl Dispatcher {
         let lags =
             |node: &NodeId| self.sessions.get(node).is_none_or(|session| session.unacknowledged(service).is_some());
         heard_of(tables).filter(lags).collect()
+    }
+
+    /// Asks every worker to compare its kernel with what it was told; the question's number.
+    pub(crate) fn verify(&mut self) -> u64 {
+        self.verifications += 1;
+        let number = self.verifications;
+        self.for_all(|session| session.stale.verify = Some(number));
+        number
+    }
+
+    /// What a worker was told last, and the digest of where connections lead by that.
+    pub(crate) fn told(&self, node: NodeId) -> Option<(Revision, u64)> {
+        self.sessions.get(&node).map(|session| (session.told(), session.endpoint_digest()))
     }
 
     /// Sets which hosts get no new connections, because others can't reach them.
@@ -198,7 +213,7 @@ impl Dispatcher {
 
     /// Tells each worker what is new to it.
     pub(crate) fn flush(&mut self, tables: &Tables) -> Vec<Output> {
-        let Self { sessions, drains, suspects } = self;
+        let Self { sessions, drains, suspects, .. } = self;
         let mut shared = assemble::Shared::new(tables, suspects);
         let mut tell = |(node, session): (&NodeId, &mut Session)| session.flush(&mut shared, drains, *node);
         let mut outputs: Vec<Output> = sessions.iter_mut().filter_map(&mut tell).collect();

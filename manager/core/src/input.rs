@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use shoal_proto::model::{
     Availability, Cidr, ClusterId, ClusterSpec, ControlRequest, JoinTokens, NodeDescription, NodeId, Revision, Role,
-    RootCa, TaskReport,
+    RootCa, TaskReport, Verification,
 };
 
 /// Names a request within one plane's life, so that its answer can be told. Drawn by the shell, which does not use one
@@ -149,6 +149,15 @@ pub enum Input {
         session: SessionId,
         /// The others.
         hosts: BTreeSet<NodeId>,
+    },
+    /// A worker has compared its kernel with what it was told.
+    Verified {
+        /// By its certificate.
+        node: NodeId,
+        /// The stream.
+        session: SessionId,
+        /// What it found.
+        verification: Verification,
     },
     /// A worker's stream has ended.
     SessionClosed {

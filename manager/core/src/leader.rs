@@ -11,6 +11,7 @@ mod passes;
 mod proposals;
 mod requests;
 mod sessions;
+mod verification;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,6 +34,7 @@ use proposals::Inflight;
 
 pub(crate) use requests::new_node;
 pub(crate) use sessions::Hello;
+use verification::Verifying;
 
 /// A leader's whole estate.
 #[derive(Debug)]
@@ -47,6 +49,7 @@ pub(crate) struct Reign {
     pending: BTreeMap<u64, Vec<(RequestId, PendingAnswer)>>,
     /// Committed, and shown by every host soon.
     barriers: Vec<Barrier>,
+    verifications: Vec<Verifying>,
     wishes: VecDeque<MemberWish>,
     dirty: Dirty,
     memory: Memory,
@@ -110,6 +113,7 @@ impl Reign {
             inflight: VecDeque::new(),
             pending: BTreeMap::new(),
             barriers: Vec::new(),
+            verifications: Vec::new(),
             wishes: VecDeque::new(),
             memory: Memory::default(),
             cursor: Cursor::default(),
@@ -130,7 +134,12 @@ impl Reign {
         let index = self.draft.index().saturating_sub(1);
         let waiting = self.pending.into_values().flatten().map(|(id, _)| id);
         let wishes = self.wishes.into_iter().map(|wish| wish.id);
-        let replies = waiting.chain(wishes).map(|id| Output::Reply { id, outcome: Err(changed_leader()), index });
+        let verifications = self.verifications.into_iter().map(|verifying| verifying.id);
+        let replies = waiting.chain(wishes).chain(verifications).map(|id| Output::Reply {
+            id,
+            outcome: Err(changed_leader()),
+            index,
+        });
         let mut outputs: Vec<Output> = replies.collect();
         outputs.extend(self.barriers.into_iter().map(|barrier| barrier.answer(index, Vec::new())));
         outputs.append(&mut self.silenced);

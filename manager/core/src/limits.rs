@@ -130,3 +130,6 @@ pub const REMOVAL_BARRIER_MAX: Duration = Duration::from_secs(2);
 
 /// Hosts that can't reach another before all are kept from it: one alone may be at fault itself.
 pub const COMPLAINTS_BELIEVED: usize = 2;
+
+/// How long a comparison of all kernels waits for the hosts: one with a thousand services reads its own in a second.
+pub const VERIFICATION_MAX: Duration = Duration::from_secs(5);

@@ -161,6 +161,7 @@ impl ControlPlane {
             self.outputs.extend(reign.answers(&self.tables));
             self.outputs.extend(reign.dispatcher().flush(&self.tables));
             self.outputs.extend(reign.barriers(&self.tables));
+            self.outputs.extend(reign.verifications(&self.tables));
         }
         self.snapshot_if_due();
         self.tell();

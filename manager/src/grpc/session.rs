@@ -11,7 +11,7 @@ use shoal_proto::codec::{decode, encode};
 use shoal_proto::grpc::manager_frame::Kind as ManagerKind;
 use shoal_proto::grpc::worker_frame::Kind as WorkerKind;
 use shoal_proto::grpc::{Assignments, Cluster, HeartbeatReply, ManagerFrame, Register, Welcome, WorkerFrame};
-use shoal_proto::model::{NodeDescription, NodeId, Revision, Role, TaskReport};
+use shoal_proto::model::{NodeDescription, NodeId, Revision, Role, TaskReport, Verification};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -152,6 +152,11 @@ impl Session {
                 let hosts = ids.collect::<Result<_, _>>();
                 let hosts = hosts.map_err(|error| Status::invalid_argument(format!("a silent host: {error}")))?;
                 Input::Silent { node, session, hosts }
+            }
+            WorkerKind::Verified(verified) => {
+                let verification: Verification = decode(&verified.verification)
+                    .map_err(|error| Status::invalid_argument(format!("a verification can't be read: {error}")))?;
+                Input::Verified { node, session, verification }
             }
             WorkerKind::Register(_) => return Err(Status::invalid_argument("Register must be the first frame").into()),
         };

@@ -20,10 +20,10 @@ use crate::query::{
 };
 use crate::types::{
     AuthConfig, AuthStatus, Config, ContainerInspect, ContainerSummary, DiskUsage, DistributionInspect, EventMessage,
-    ExecCreateRequest, ExecInspect, ExecStartRequest, Filters, ImageDeleteItem, ImageInspect, ImageSummary,
-    InitRequest, JoinRequest, LocalNodeState, NetworkCreateRequest, NetworkCreateResponse, NetworkResource, Node,
-    NodeSpec, ProgressMessage, Secret, Service, ServiceCreateResponse, ServiceSpec, ServiceUpdateResponse, StringMap,
-    Swarm, SwarmSpec, SystemInfo, SystemVersion, Task, Timestamp, VolumeListResponse,
+    ExecCreateRequest, ExecInspect, ExecStartRequest, Filters, HostVerification, ImageDeleteItem, ImageInspect,
+    ImageSummary, InitRequest, JoinRequest, LocalNodeState, NetworkCreateRequest, NetworkCreateResponse,
+    NetworkResource, Node, NodeSpec, ProgressMessage, Secret, Service, ServiceCreateResponse, ServiceSpec,
+    ServiceUpdateResponse, StringMap, Swarm, SwarmSpec, SystemInfo, SystemVersion, Task, Timestamp, VolumeListResponse,
 };
 
 /// Everything that the server needs.
@@ -203,6 +203,9 @@ pub trait NetworkBackend: Send + Sync + 'static {
     async fn create_network(&self, request: NetworkCreateRequest) -> Result<NetworkCreateResponse, ApiError>;
 
     async fn remove_network(&self, id: &str) -> Result<(), ApiError>;
+
+    /// Has every host compare what its kernel shows with what the managers want; all hosts of the swarm.
+    async fn verify_networks(&self) -> Result<Vec<HostVerification>, ApiError>;
 
     /// Filter keys: dangling, driver, label, name.
     async fn list_volumes(&self, filters: Filters) -> Result<VolumeListResponse, ApiError>;

@@ -6,8 +6,8 @@ use shoal_api::types::TlsInfo;
 use shoal_api::{ApiError, ErrorKind};
 use shoal_manager::ManagerHandle;
 use shoal_proto::model::{
-    Cluster, ControlError, ControlErrorKind, ControlReply, ControlRequest, Network, NetworkId, NodeView, ServiceView,
-    Task, TaskFilter,
+    Cluster, ControlError, ControlErrorKind, ControlReply, ControlRequest, HostVerification, Network, NetworkId,
+    NodeView, ServiceView, Task, TaskFilter,
 };
 
 use crate::docker::WordError;
@@ -114,6 +114,13 @@ impl Control {
     pub(super) async fn create_network(&self, request: ControlRequest) -> Result<NetworkId, ApiError> {
         match self.ask(request).await? {
             ControlReply::NetworkCreated { network } => Ok(network),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn verify_networks(&self) -> Result<Vec<HostVerification>, ApiError> {
+        match self.ask(ControlRequest::VerifyNetworks).await? {
+            ControlReply::NetworksVerified(hosts) => Ok(hosts),
             other => Err(unexpected(&other)),
         }
     }

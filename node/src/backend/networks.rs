@@ -1,7 +1,9 @@
 //! Networks: the swarm's, and the three that every host has.
 
 use async_trait::async_trait;
-use shoal_api::types::{Filters, NetworkCreateRequest, NetworkCreateResponse, NetworkResource, VolumeListResponse};
+use shoal_api::types::{
+    Filters, HostVerification, NetworkCreateRequest, NetworkCreateResponse, NetworkResource, VolumeListResponse,
+};
 use shoal_api::{ApiError, NetworkBackend, NetworkInspectQuery};
 use shoal_proto::model::{ControlRequest, NetworkDriver};
 
@@ -55,6 +57,11 @@ impl NetworkBackend for Daemon {
             return Err(ApiError::forbidden(format!("{id} is a pre-defined network and cannot be removed")));
         }
         self.control()?.done(ControlRequest::RemoveNetwork { reference: id.to_owned() }).await
+    }
+
+    async fn verify_networks(&self) -> Result<Vec<HostVerification>, ApiError> {
+        let hosts = self.control()?.verify_networks().await?;
+        Ok(hosts.into_iter().map(docker::host_verification).collect())
     }
 
     async fn list_volumes(&self, filters: Filters) -> Result<VolumeListResponse, ApiError> {

@@ -1,7 +1,7 @@
 //! Networks of the swarm.
 
 use shoal_api::types;
-use shoal_proto::model::{Cidr, IpamConfig, Network, NetworkDriver, NetworkSpec};
+use shoal_proto::model::{Cidr, HostState, HostVerification, IpamConfig, Network, NetworkDriver, NetworkSpec};
 
 use super::word::{WordError, meta, timestamp};
 
@@ -97,6 +97,24 @@ fn driver_name(driver: NetworkDriver) -> &'static str {
         NetworkDriver::Overlay => "overlay",
         NetworkDriver::Host => "host",
         NetworkDriver::Bridge => "bridge",
+    }
+}
+
+/// What came of comparing a host's kernel with what the managers want.
+#[must_use]
+pub fn host_verification(host: HostVerification) -> types::HostVerification {
+    let (state, differences) = match host.state {
+        HostState::Compared { differences } if differences.is_empty() => ("ok", differences),
+        HostState::Compared { differences } => ("differs", differences),
+        HostState::Failed { reason } => ("failed", vec![reason]),
+        HostState::Silent => ("silent", Vec::new()),
+        HostState::Down => ("down", Vec::new()),
+    };
+    types::HostVerification {
+        node_id: host.node.to_string(),
+        hostname: host.hostname,
+        state: state.to_owned(),
+        differences,
     }
 }
 

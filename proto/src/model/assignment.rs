@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cidr, LocalNetwork, NetworkId, NodeId, PortConfig, ServiceId, Task, TaskId, TaskStatus, TunnelKey};
+use super::{
+    Cidr, EndpointDigest, LocalNetwork, NetworkId, NodeId, PortConfig, ServiceId, Task, TaskId, TaskStatus, TunnelKey,
+};
 
 /// Numbers the sets that one session was told, from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,7 +73,7 @@ pub struct NetworkAssignment {
 }
 
 /// The endpoints that one host has on a network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PeerEndpoints {
     /// Where to send overlay traffic for them.
     pub host: IpAddr,
@@ -86,7 +88,7 @@ pub struct PeerEndpoints {
 }
 
 /// A service with published ports, and where it is answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ServiceEndpoints {
     /// For people.
     pub name: String,
@@ -97,7 +99,7 @@ pub struct ServiceEndpoints {
 }
 
 /// A running task that answers for a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ServiceBackend {
     /// On the ingress network.
     pub address: IpAddr,
@@ -125,7 +127,7 @@ impl ServiceSet {
 }
 
 /// What a service is to the containers of one network: names, and where they lead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NetworkService {
     /// The service's name.
     pub name: String,
@@ -138,7 +140,7 @@ pub struct NetworkService {
 }
 
 /// A running task as the containers of one network see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NetworkTask {
     /// `service.slot.id`.
     pub name: String,
@@ -170,6 +172,8 @@ pub struct AssignmentDiff {
     pub drained: BTreeMap<TaskId, Option<Drained>>,
     /// The log's index that the resulting set reflects.
     pub index: u64,
+    /// The host is to compare its kernel with this set and say what differs, under this number.
+    pub verify: Option<u64>,
 }
 
 impl AssignmentDiff {
@@ -183,6 +187,7 @@ impl AssignmentDiff {
             && self.services.is_empty()
             && self.names.is_empty()
             && self.drained.is_empty()
+            && self.verify.is_none()
     }
 }
 
@@ -200,7 +205,14 @@ impl AssignmentSet {
             names: map_difference(&self.names, &newer.names),
             drained: map_difference(&self.drained, &newer.drained),
             index: 0,
+            verify: None,
         }
+    }
+
+    /// The digest of where connections lead.
+    #[must_use]
+    pub fn endpoint_digest(&self) -> u64 {
+        EndpointDigest::of(self.services.iter(), self.names.iter(), self.peers.iter())
     }
 
     /// Applies a difference. The caller has checked that `base` is the revision held; a whole set replaces this one.

@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cluster, ClusterSpec, Network, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, Reachability, Service, ServiceId,
-    ServiceSpec, Task, TaskState, TokenRotation, Version,
+    Cluster, ClusterSpec, HostVerification, Network, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, Reachability,
+    Service, ServiceId, ServiceSpec, Task, TaskState, TokenRotation, Version,
 };
 
 /// What people write for an object: its id, its name, or an unambiguous prefix of its id.
@@ -52,6 +52,9 @@ pub enum ControlRequest {
     ListNetworks,
     /// Answer: `Network`.
     GetNetwork { reference: Reference },
+    /// Has every host compare its kernel with what it was told; answered when all have, or some not soon. Answer:
+    /// `NetworksVerified`.
+    VerifyNetworks,
 }
 
 /// Which spec an update brings.
@@ -106,6 +109,8 @@ pub enum ControlReply {
     },
     Networks(Vec<Network>),
     Network(Box<Network>),
+    /// Of every node.
+    NetworksVerified(Vec<HostVerification>),
 }
 
 /// A node with what only the leader knows.

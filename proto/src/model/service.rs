@@ -326,7 +326,7 @@ pub enum EndpointMode {
 }
 
 /// A port for the world.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PortConfig {
     /// A name for people; may be empty.
     pub name: String,
@@ -351,7 +351,7 @@ pub enum PortProtocol {
 }
 
 /// Where a published port is answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum PublishMode {
     /// On every host, for all tasks.
     #[default]

@@ -93,6 +93,7 @@ fn names_and_addresses_lead_to_tasks_everywhere() {
     house.swarm.ask(0, &["service", "scale", "-d", "web=5"]).ok();
     house.wait_addresses(2, "tasks.web", 5);
     house.wait_answers(2, "web", 5);
+    what_is_not_as_it_should_be_is_found(&house.swarm);
     nothing_is_lost_in_an_update(&house);
     a_daemon_that_died_takes_up_where_it_was(&mut house, vip);
 
@@ -103,6 +104,28 @@ fn names_and_addresses_lead_to_tasks_everywhere() {
         if said.code == 0 { Err(said.out) } else { Ok(said.err) }
     });
     assert!(refused.contains("refused"), "at once, and not by silence: {refused}");
+}
+
+/// Somebody takes a host out of another's tunnel.
+fn what_is_not_as_it_should_be_is_found(swarm: &Swarm) {
+    let verify = || swarm.hosts[0].shoal(&["network", "verify"]);
+    let well = verify();
+    assert_eq!(well.ok().matches(" ok").count(), 3, "{}", well.out);
+    let entries = || run(swarm.hosts[1].command("bridge").args(["fdb", "show"]), SOON).out;
+    let led = |line: &&str| line.contains(" dst ") && line.contains(" sx");
+    let entry = entries().lines().find(led).map(str::to_owned).unwrap_or_default();
+    let words: Vec<&str> = entry.split_whitespace().collect();
+    let [mac, "dev", device, "dst", host, ..] = words.as_slice() else { panic!("no entry of a tunnel: {entry}") };
+    // The host looks by itself every few seconds: it may be the one who finds it.
+    wait_for("a difference is found", SOON, || {
+        let removal = ["fdb", "del", mac, "dev", device, "dst", host, "self"];
+        run(swarm.hosts[1].command("bridge").args(removal), SOON);
+        let found = verify();
+        let told = found.out.contains("differs") && found.out.contains(&format!("should show {host}"));
+        if told && found.code == 1 { Ok(()) } else { Err(format!("{}{}", found.out, found.err)) }
+    });
+    assert!(entries().contains(&entry), "it is made good");
+    verify().ok();
 }
 
 /// One request after the other from inside while every task is replaced.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use shoal_manager_core::CloseReason;
-use shoal_proto::model::{AssignmentDiff, NodeId, Revision, TaskReport, Timestamp};
+use shoal_proto::model::{AssignmentDiff, NodeId, Revision, TaskReport, Timestamp, Verification};
 
 use crate::host::News;
 use crate::network::HostId;
@@ -43,6 +43,7 @@ pub(crate) enum Up {
     Reports(Vec<TaskReport>),
     Applied(Revision),
     Silent(BTreeSet<NodeId>),
+    Verified(Verification),
     Closed,
 }
 

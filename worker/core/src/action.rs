@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use shoal_proto::model::{
     AssignmentSet, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PeerEndpoints, PortConfig, PullCredentials,
-    Revision, ServiceSet, Task, TaskId, TaskReport, TaskStatus, Timestamp,
+    Revision, ServiceSet, Task, TaskId, TaskReport, TaskStatus, Timestamp, Verification,
 };
 
 /// Names a pull, from its action to its result.
@@ -68,6 +68,11 @@ pub enum Action {
         network: NetworkId,
         /// All hosts to ask, by their own addresses there.
         hosts: BTreeMap<NodeId, IpAddr>,
+    },
+    /// Compare what the kernel shows with what it was told, and tell it anew what differs. `Verified`.
+    Verify {
+        /// Echoed by the result.
+        number: u64,
     },
     /// Make a task's network namespace and interfaces. `EndpointReady` or `OperationFailed`.
     CreateEndpoint(EndpointPlan),
@@ -140,6 +145,8 @@ pub enum Action {
         /// Which.
         hosts: BTreeSet<NodeId>,
     },
+    /// Tell the leader what came of the comparison that it asked for.
+    TellVerified(Verification),
     /// A difference did not fit: ask for the whole set, by a new session.
     Resync,
     /// Give a `Tick` at this time; replaces the last one asked for.
@@ -223,6 +230,11 @@ impl fmt::Display for Action {
             }
             Self::Applied { revision } => write!(out, "applied {}", revision.0),
             Self::Probe { hosts, .. } => write!(out, "probe {}", Hosts(hosts.keys())),
+            Self::Verify { number } => write!(out, "verify {number}"),
+            Self::TellVerified(Verification { number, outcome, .. }) => match outcome {
+                Ok(differences) => write!(out, "tell verified {number}: {} differences", differences.len()),
+                Err(reason) => write!(out, "tell verified {number}: {reason}"),
+            },
             Self::TellSilent { hosts } => write!(out, "tell silent {}", Hosts(hosts.iter())),
             Self::Resync => write!(out, "resync"),
             Self::ArmTimer { at } => write!(out, "timer at {} ms", at.0 / 1_000_000),

@@ -16,6 +16,7 @@ use crate::outbox::Outbox;
 use crate::reach::Reach;
 use crate::step::{Step, Surroundings, decide};
 use crate::task::{ContainerFact, ImageFact, PortsFact, TaskMachine};
+use crate::verifier::Verifier;
 use crate::{Action, AdoptedContainer, CoreConfig, Failure, Input, Operation, PullId, Saved};
 
 /// All that a worker decides.
@@ -36,6 +37,7 @@ pub struct WorkerCore {
     images: Images,
     datapath: DataPath,
     reach: Reach,
+    verifier: Verifier,
     outbox: Outbox,
     armed: Option<Timestamp>,
 }
@@ -68,6 +70,7 @@ impl WorkerCore {
             images: Images::default(),
             datapath: DataPath::default(),
             reach: Reach::default(),
+            verifier: Verifier::default(),
             outbox: Outbox::default(),
             armed: None,
         }
@@ -116,11 +119,13 @@ impl WorkerCore {
                 self.revision = None;
                 self.applied = None;
                 self.reach.forget_told();
+                self.verifier.forget();
                 self.outbox.connect(self.tasks.values().filter(|m| m.task.is_some() && !m.withdrawn).map(|m| m.id));
             }
             Input::SessionDown => {
                 self.revision = None;
                 self.applied = None;
+                self.verifier.forget();
                 self.outbox.disconnect();
             }
             Input::Assignments(diff) => self.assign(diff, turn),
@@ -138,6 +143,12 @@ impl WorkerCore {
                 turn.touched.extend(self.tasks.keys());
             }
             Input::ServicesFailed { .. } => self.datapath.services_failed(turn.now, &self.config.limits),
+            Input::Verified { number, outcome } => {
+                if let Some(revision) = self.revision {
+                    let held = (revision, &*self.assignments);
+                    turn.actions.extend(self.verifier.done(number, outcome, held));
+                }
+            }
             Input::Silent { hosts } => turn.services_changed |= self.reach.set_silent(hosts),
             Input::Tick => {
                 self.armed = None;
@@ -206,6 +217,9 @@ impl WorkerCore {
         }
         self.revision = Some(diff.result);
         self.told = true;
+        if let Some(number) = diff.verify {
+            self.verifier.ask(number);
+        }
         let before = Arc::clone(&self.assignments);
         Arc::make_mut(&mut self.assignments).apply(diff);
         if before != self.assignments {
@@ -409,6 +423,9 @@ impl WorkerCore {
         {
             self.applied = Some(revision);
             turn.actions.push(Action::Applied { revision });
+        }
+        if self.revision.is_some() && self.datapath.is_settled() {
+            turn.actions.extend(self.verifier.step());
         }
     }
 

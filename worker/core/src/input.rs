@@ -77,6 +77,13 @@ pub enum Input {
         /// Of those that `Probe` named last.
         hosts: BTreeSet<NodeId>,
     },
+    /// `Verify` is done.
+    Verified {
+        /// Of which action.
+        number: u64,
+        /// What differed, a line each, and was told anew; or why it could not be compared.
+        outcome: Result<Vec<String>, Failure>,
+    },
     /// `CreateEndpoint` is done.
     EndpointReady {
         /// Whose.

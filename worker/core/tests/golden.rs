@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
-use shoal_proto::model::{AssignmentSet, Drained, Revision, TaskState, Timestamp};
+use shoal_proto::model::{AssignmentDiff, AssignmentSet, Drained, Revision, TaskState, Timestamp};
 use shoal_worker_core::{
     Action, AdoptedContainer, AdoptedState, CoreConfig, EndpointInfo, Failure, FailureKind, Input, Operation, PullId,
     Saved, WorkerCore,
@@ -86,6 +86,16 @@ impl Stage {
                 Vec::new()
             }
             ["assign", changes @ ..] => self.assign(changes),
+            ["verify", number] => {
+                let diff = AssignmentDiff {
+                    base: self.revision,
+                    result: Revision(self.revision.0 + 1),
+                    verify: Some(number.parse().unwrap()),
+                    ..AssignmentDiff::default()
+                };
+                self.revision = diff.result;
+                self.handle(Input::Assignments(diff))
+            }
             ["assign-from", base, changes @ ..] => {
                 self.revision = Revision(base.parse().unwrap());
                 self.assign(changes)
@@ -186,6 +196,10 @@ fn input(words: &[&str]) -> Input {
         ["created", name] => Input::ContainerCreated { task: id(name), container: format!("c-{name}") },
         ["started", name] => Input::ContainerStarted { task: id(name), pid: 100, awaits_health: false },
         ["started", name, "awaits-health"] => Input::ContainerStarted { task: id(name), pid: 100, awaits_health: true },
+        ["verified", number, differences @ ..] => Input::Verified {
+            number: number.parse().unwrap(),
+            outcome: Ok(differences.iter().map(|line| (*line).to_owned()).collect()),
+        },
         ["ports", name, silent @ ..] => {
             Input::PortsAwaited { task: id(name), silent: silent.iter().map(|port| port.parse().unwrap()).collect() }
         }

@@ -287,6 +287,7 @@ impl World {
             }
             Action::SetPeers { network, .. } => vec![Input::PeersSet { network }],
             Action::SetServices(_) => vec![Input::ServicesSet],
+            Action::Verify { number } => vec![Input::Verified { number, outcome: Ok(Vec::new()) }],
             Action::Probe { .. } => vec![Input::Silent { hosts: BTreeSet::new() }],
             Action::CreateEndpoint(plan) => {
                 let networks = plan.attachments.iter().all(|attachment| self.networks.contains(&attachment.network));
@@ -397,6 +398,7 @@ fn fail(action: &Action) -> Vec<Input> {
         | Action::RemoveNetwork { network }
         | Action::SetPeers { network, .. } => Input::NetworkFailed { network: *network, failure },
         Action::SetServices(_) => Input::ServicesFailed { failure },
+        Action::Verify { number } => Input::Verified { number: *number, outcome: Err(failure) },
         Action::Probe { hosts, .. } => Input::Silent { hosts: hosts.keys().copied().collect() },
         Action::CreateEndpoint(plan) => failed(plan.task, Operation::CreateEndpoint),
         Action::RemoveEndpoint { task } => failed(*task, Operation::RemoveEndpoint),

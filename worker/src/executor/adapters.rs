@@ -227,6 +227,10 @@ impl Endpoints for SwarmEndpoints {
         Ok(kept.into_iter().map(|(container, endpoint)| (container, standing(endpoint, &names))).collect())
     }
 
+    async fn verify(&self) -> Result<Vec<String>, Failure> {
+        self.networks.verify().await.map_err(|error| failure(&error))
+    }
+
     async fn teardown(&self) -> Result<(), Failure> {
         self.networks.teardown().await.map_err(|error| failure(&error))
     }

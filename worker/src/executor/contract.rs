@@ -54,6 +54,8 @@ pub(crate) trait Endpoints: Debug + Send + Sync {
     ) -> Result<BTreeSet<u16>, Failure>;
     /// Keeps the endpoints of these containers and removes all others; those that stand.
     async fn adopt(&self, containers: Vec<String>) -> Result<Vec<(String, StandingEndpoint)>, Failure>;
+    /// Compares what the kernel shows with what it was told, and tells it anew what differs; what differed, a line each.
+    async fn verify(&self) -> Result<Vec<String>, Failure>;
     /// Removes everything: the swarm was left.
     async fn teardown(&self) -> Result<(), Failure>;
 }

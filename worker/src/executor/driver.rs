@@ -245,6 +245,7 @@ impl Driver {
             Action::Report { sequence, reports } => self.outgoing.report(sequence, reports),
             Action::Applied { revision } => self.outgoing.applied(revision),
             Action::TellSilent { hosts } => self.outgoing.silent(hosts),
+            Action::TellVerified(verification) => self.outgoing.verified(verification),
             Action::Resync => self.outgoing.resync(),
             Action::ArmTimer { at } => self.timer = Some(at),
             Action::CancelPull { pull } => {

@@ -96,6 +96,7 @@ impl Hands {
                 let silent = self.await_ports(task, &ports, limit).await;
                 vec![Input::PortsAwaited { task, silent }]
             }
+            Action::Verify { number } => vec![Input::Verified { number, outcome: self.endpoints.verify().await }],
             Action::Probe { network, hosts } => {
                 self.endpoints.probe(network, hosts).await;
                 Vec::new()

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use shoal_proto::model::{NodeId, Revision, TaskId, TaskReport, TaskStatus};
+use shoal_proto::model::{NodeId, Revision, TaskId, TaskReport, TaskStatus, Verification};
 use tokio::sync::Notify;
 
 /// What waits to be told to the leader.
@@ -24,6 +24,7 @@ pub(crate) struct Waiting {
     pub(crate) sequence: Option<u64>,
     pub(crate) applied: Option<Revision>,
     pub(crate) silent: Option<BTreeSet<NodeId>>,
+    pub(crate) verified: Option<Verification>,
     pub(crate) resync: bool,
 }
 
@@ -44,6 +45,11 @@ impl Outgoing {
     /// These hosts do not answer.
     pub(crate) fn silent(&self, hosts: BTreeSet<NodeId>) {
         self.put(|waiting| waiting.silent = Some(hosts));
+    }
+
+    /// What came of the comparison that the leader asked for.
+    pub(crate) fn verified(&self, verification: Verification) {
+        self.put(|waiting| waiting.verified = Some(verification));
     }
 
     /// The whole set is wanted.

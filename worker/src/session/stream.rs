@@ -7,7 +7,9 @@ use shoal_proto::codec;
 use shoal_proto::grpc::dispatcher_client::DispatcherClient;
 use shoal_proto::grpc::manager_frame::Kind as FromManager;
 use shoal_proto::grpc::worker_frame::Kind as ToManager;
-use shoal_proto::grpc::{Applied, Cluster, Heartbeat, ManagerFrame, Register, Silent, TaskStatuses, WorkerFrame};
+use shoal_proto::grpc::{
+    Applied, Cluster, Heartbeat, ManagerFrame, Register, Silent, TaskStatuses, Verified, WorkerFrame,
+};
 use shoal_proto::model::{AssignmentDiff, NodeDescription, Role, TunnelKey};
 use shoal_worker_core::Input;
 use tokio::sync::mpsc;
@@ -189,6 +191,10 @@ impl Stream {
         if let Some(hosts) = &waiting.silent {
             let node_ids = hosts.iter().map(ToString::to_string).collect();
             send(&self.frames, ToManager::Silent(Silent { node_ids })).await?;
+        }
+        if let Some(verification) = &waiting.verified {
+            let verification = codec::encode(verification)?.into();
+            send(&self.frames, ToManager::Verified(Verified { verification })).await?;
         }
         if waiting.has_reports() {
             let reports = codec::encode(&waiting.reports())?.into();

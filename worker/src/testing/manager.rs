@@ -202,7 +202,7 @@ impl Leading {
                 }
             }
             FromWorker::Applied(applied) => self.applied = applied.revision,
-            FromWorker::Silent(_) => {}
+            FromWorker::Silent(_) | FromWorker::Verified(_) => {}
         }
     }
 

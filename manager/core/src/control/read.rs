@@ -33,7 +33,8 @@ pub(crate) fn is_read(request: &ControlRequest) -> bool {
         | Ask::UpdateService { .. }
         | Ask::RemoveService { .. }
         | Ask::CreateNetwork { .. }
-        | Ask::RemoveNetwork { .. } => false,
+        | Ask::RemoveNetwork { .. }
+        | Ask::VerifyNetworks => false,
     }
 }
 

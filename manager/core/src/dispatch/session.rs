@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentDiff, Drained, NetworkAssignment, NetworkAttachment, NetworkId, NetworkService, NodeId, PeerEndpoints,
-    Revision, ServiceEndpoints, ServiceId, Task, TaskId, TaskState,
+    AssignmentDiff, Drained, EndpointDigest, NetworkAssignment, NetworkAttachment, NetworkId, NetworkService, NodeId,
+    PeerEndpoints, Revision, ServiceEndpoints, ServiceId, Task, TaskId, TaskState,
 };
 
 use super::assemble::{self, Shared, is_assigned};
@@ -38,6 +38,8 @@ pub(super) struct Stale {
     pub(super) names: BTreeSet<(NetworkId, ServiceId)>,
     pub(super) drained: BTreeSet<TaskId>,
     pub(super) networks: bool,
+    /// A comparison that the worker is to be asked for.
+    pub(super) verify: Option<u64>,
 }
 
 /// The part of a task that can change while the worker has it and that the worker does not know better.
@@ -78,6 +80,14 @@ impl Session {
         self.applied
     }
 
+    /// Of where connections lead, by what the worker was told.
+    pub(super) fn endpoint_digest(&self) -> u64 {
+        let services = self.services.iter().map(|(id, service)| (id, &**service));
+        let names = self.names.iter().map(|(key, service)| (key, &**service));
+        let peers = self.peers.iter().map(|(key, peer)| (key, &**peer));
+        EndpointDigest::of(services, names, peers)
+    }
+
     /// The worker's kernel shows this set.
     pub(super) fn acknowledge(&mut self, revision: Revision) {
         self.applied = self.applied.max(revision.min(self.revision));
@@ -98,12 +108,13 @@ impl Session {
     /// What is new to the worker; at first, everything.
     pub(super) fn flush(&mut self, shared: &mut Shared<'_>, drains: &Drains, node: NodeId) -> Option<Output> {
         if self.revision == Revision(0) {
-            self.stale = everything(shared, drains, node);
+            self.stale = Stale { verify: self.stale.verify, ..everything(shared, drains, node) };
         }
         let mut diff = AssignmentDiff {
             base: self.revision,
             result: Revision(self.revision.0 + 1),
             index: shared.tables.index(),
+            verify: self.stale.verify,
             ..AssignmentDiff::default()
         };
         if std::mem::take(&mut self.stale.networks) {

@@ -80,7 +80,10 @@ impl Reign {
 
     /// How many requests wait.
     pub(super) fn pending_count(&self) -> usize {
-        self.pending.values().map(Vec::len).sum::<usize>() + self.wishes.len() + self.barriers.len()
+        self.pending.values().map(Vec::len).sum::<usize>()
+            + self.wishes.len()
+            + self.barriers.len()
+            + self.verifications.len()
     }
 
     /// Answers all that waited for entries up to the tables'.

@@ -29,6 +29,10 @@ impl Reign {
         if let Some(refusal) = self.refuse_overload(id, index) {
             return Some(refusal);
         }
+        if matches!(request, ControlRequest::VerifyNetworks) {
+            self.verify(id);
+            return None;
+        }
         let removed = match &request {
             ControlRequest::RemoveService { reference } => control::find_service(self.draft.tables(), reference).ok(),
             _ => None,

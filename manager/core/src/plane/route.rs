@@ -78,6 +78,7 @@ impl ControlPlane {
             Input::Reports { node, session, reports } => reign.reports(node, session, reports),
             Input::Applied { node, session, revision } => reign.applied(node, session, revision),
             Input::Silent { node, session, hosts } => reign.silent(node, session, hosts),
+            Input::Verified { node, session, verification } => reign.verified(node, session, verification),
             Input::SessionClosed { node, session } => {
                 reign.session_closed(node, session);
                 None
@@ -120,6 +121,7 @@ fn session_of(input: &Input) -> Option<(NodeId, SessionId)> {
         | Input::Reports { node, session, .. }
         | Input::Applied { node, session, .. }
         | Input::Silent { node, session, .. }
+        | Input::Verified { node, session, .. }
         | Input::SessionClosed { node, session } => Some((*node, *session)),
         _ => None,
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use shoal_manager_core::{Answer, ControlPlane, Input, PlaneConfig, RequestId, Restored, SnapshotRecord};
 use shoal_proto::model::{
-    ControlErrorKind, ControlReply, ControlRequest, Labels, LocalNetwork, NetworkAttachmentSpec, Rollback, TaskReport,
-    TaskState, TaskStatus,
+    ControlErrorKind, ControlReply, ControlRequest, HostState, Labels, LocalNetwork, NetworkAttachmentSpec, Rollback,
+    TaskReport, TaskState, TaskStatus, Verification,
 };
 
 use super::host::{Host, SESSION, get, node, web};
@@ -107,6 +107,49 @@ fn a_removal_is_answered_when_every_host_shows_it_or_names_who_lags() {
             assert!(warnings[0].contains("one did not say so yet"), "{warnings:?}");
         }
     }
+}
+
+#[test]
+fn every_host_says_what_its_kernel_shows_or_is_named() {
+    let mut host = Host::swarm();
+    host.ask(ControlRequest::CreateService { spec: Box::new(web(1)) }).unwrap();
+    host.report(TaskState::Running);
+    let ask = |host: &mut Host, number: u64| {
+        host.input(Input::Request { id: RequestId(number), request: ControlRequest::VerifyNetworks });
+        assert!(host.replies.iter().all(|(id, _)| *id != RequestId(number)), "nobody has compared yet");
+    };
+    let says = |host: &mut Host, digest: u64, outcome| {
+        let (number, revision) = (host.asked.unwrap(), host.shown);
+        let verification = Verification { number, revision, digest, outcome };
+        host.input(Input::Verified { node: node(), session: SESSION, verification });
+    };
+    let state = |host: &mut Host, number: u64| {
+        let (_, outcome) = host.replies.iter().find(|(id, _)| *id == RequestId(number)).unwrap();
+        match outcome.clone().unwrap() {
+            Answer::Control(ControlReply::NetworksVerified(hosts)) => hosts[0].state.clone(),
+            other => panic!("answered {other:?}"),
+        }
+    };
+    let digest = host.told.endpoint_digest();
+    ask(&mut host, 2000);
+    says(&mut host, digest, Ok(Vec::new()));
+    assert_eq!(state(&mut host, 2000), HostState::Compared { differences: Vec::new() });
+
+    // One answer serves all who asked before.
+    ask(&mut host, 2001);
+    ask(&mut host, 2002);
+    says(&mut host, digest + 1, Ok(vec!["one".to_owned()]));
+    let HostState::Compared { differences } = state(&mut host, 2001) else { panic!("it compared") };
+    assert_eq!(differences, ["one", "its set of endpoints is not the one that it was told"]);
+    assert_eq!(state(&mut host, 2002), HostState::Compared { differences });
+
+    ask(&mut host, 2003);
+    says(&mut host, digest, Err("no netlink".to_owned()));
+    assert_eq!(state(&mut host, 2003), HostState::Failed { reason: "no netlink".to_owned() });
+
+    ask(&mut host, 2004);
+    host.pass(Duration::from_secs(6));
+    assert_eq!(state(&mut host, 2004), HostState::Silent);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Host {
     pub(crate) told: AssignmentSet,
     /// The last set it was told.
     pub(crate) shown: Revision,
+    /// The comparison that it was asked for last.
+    pub(crate) asked: Option<u64>,
     /// Its kernel shows nothing until it is told to.
     pub(crate) is_slow: bool,
     pub(crate) next_request: u64,
@@ -51,6 +53,7 @@ impl Host {
             replies: Vec::new(),
             told: AssignmentSet::default(),
             shown: Revision(0),
+            asked: None,
             is_slow: false,
             next_request: 0,
         }
@@ -112,6 +115,7 @@ impl Host {
                     Output::Reply { id, outcome, .. } => self.replies.push((id, outcome)),
                     Output::Assign { node: to, session, diff } if to == node() => {
                         let revision = diff.result;
+                        self.asked = diff.verify.or(self.asked);
                         self.told.apply(diff);
                         self.shown = revision;
                         if !self.is_slow {

@@ -30,6 +30,10 @@ pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>) -> An
     answer::empty(StatusCode::NO_CONTENT)
 }
 
+pub(super) async fn verify(State(app): State<App>) -> Answer {
+    answer::json(&app.backend.verify_networks().await?)
+}
+
 pub(super) async fn list_volumes(State(app): State<App>, params: Params) -> Answer {
     answer::json(&app.backend.list_volumes(params.filters(&["dangling", "driver", "label", "name"])?).await?)
 }

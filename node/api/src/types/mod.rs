@@ -51,7 +51,7 @@ pub use info::{Commit, IndexConfig, PluginsInfo, RegistryConfig, RuntimeInfo, Sy
 pub use json::{DecodeError, decode};
 pub use mount::{BindOptions, ClusterOptions, ImageOptions, Mount, MountType, TmpfsOptions, VolumeOptions};
 pub use network::{
-    ConfigReferenceName, EndpointIpamConfig, EndpointResource, EndpointSettings, Ipam, IpamConfig,
+    ConfigReferenceName, EndpointIpamConfig, EndpointResource, EndpointSettings, HostVerification, Ipam, IpamConfig,
     NetworkCreateRequest, NetworkCreateResponse, NetworkPeer, NetworkResource,
 };
 pub use node::{

@@ -37,6 +37,19 @@ pub struct NetworkResource {
     pub peers: Vec<NetworkPeer>,
 }
 
+/// An entry of `GET /shoal/networks/verify`: what came of comparing one host's kernel with what the managers want.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct HostVerification {
+    #[serde(rename = "NodeID")]
+    pub node_id: String,
+    pub hostname: String,
+    /// `ok`, `differs`, `failed`, `silent` or `down`.
+    pub state: String,
+    /// A line each, told anew to the kernel by then; of a host that failed, why.
+    pub differences: Vec<String>,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Ipam {

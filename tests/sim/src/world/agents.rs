@@ -89,6 +89,11 @@ impl World {
                         self.send_up(id, Up::Silent(hosts));
                     }
                 }
+                Action::TellVerified(verification) => {
+                    if let Some(id) = self.session_of(host) {
+                        self.send_up(id, Up::Verified(verification));
+                    }
+                }
                 Action::Applied { revision } => {
                     if let Some(id) = self.session_of(host) {
                         self.send_up(id, Up::Applied(revision));

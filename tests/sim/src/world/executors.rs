@@ -127,6 +127,7 @@ impl World {
             | Action::RemoveNetwork { network }
             | Action::SetPeers { network, .. } => return Some(Input::NetworkFailed { network: *network, failure }),
             Action::SetServices(_) => return Some(Input::ServicesFailed { failure }),
+            Action::Verify { number } => return Some(Input::Verified { number: *number, outcome: Err(failure) }),
             // Not a failure: a program that is slow.
             Action::AwaitPorts { task, ports, .. } => {
                 return Some(Input::PortsAwaited { task: *task, silent: ports.clone() });
@@ -196,6 +197,7 @@ fn perform(kernel: &mut Kernel, action: &Action, now: shoal_proto::model::Timest
             let ready = |(pid, _)| Input::ContainerStarted { task: *task, pid, awaits_health: false };
             answer(*task, Operation::StartContainer, started, ready)?
         }
+        Action::Verify { number } => Input::Verified { number: *number, outcome: Ok(Vec::new()) },
         Action::AwaitPorts { task, .. } => Input::PortsAwaited { task: *task, silent: BTreeSet::new() },
         Action::StopContainer { task, .. } => {
             if kernel.containers.get(task).is_some_and(|container| container.is_running()) {

@@ -128,6 +128,7 @@ impl World {
             }
             Up::Reports(reports) => Input::Reports { node, session, reports },
             Up::Silent(hosts) => Input::Silent { node, session, hosts },
+            Up::Verified(verification) => Input::Verified { node, session, verification },
             Up::Applied(revision) => Input::Applied { node, session, revision },
             Up::Closed => {
                 self.close_manager_end(session);
@@ -263,6 +264,7 @@ fn text_up(frame: &Up) -> String {
             format!("reports {}", each.collect::<Vec<_>>().join(", "))
         }
         Up::Silent(hosts) => format!("{} silent", hosts.len()),
+        Up::Verified(verification) => format!("verified {}", verification.number),
         Up::Applied(revision) => format!("applied {}", revision.0),
         Up::Closed => "closed".to_owned(),
     }

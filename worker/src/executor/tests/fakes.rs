@@ -129,6 +129,9 @@ impl Endpoints for FakeEndpoints {
     async fn adopt(&self, _: Vec<String>) -> Result<Vec<(String, StandingEndpoint)>, Failure> {
         Ok(Vec::new())
     }
+    async fn verify(&self) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
     async fn teardown(&self) -> Result<(), Failure> {
         *self.torn_down.lock().unwrap() = true;
         Ok(())

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use shoal_api::types::{
-    EngineDescription, Filters, InitRequest, JoinRequest, JoinTokens, ManagerStatus, NetworkCreateRequest,
-    NetworkCreateResponse, NetworkResource, Node, NodeDescription, NodeRole, NodeSpec, NodeState, NodeStatus, Platform,
-    Reachability, Swarm, SwarmSpec, Version, Volume, VolumeListResponse,
+    EngineDescription, Filters, HostVerification, InitRequest, JoinRequest, JoinTokens, ManagerStatus,
+    NetworkCreateRequest, NetworkCreateResponse, NetworkResource, Node, NodeDescription, NodeRole, NodeSpec, NodeState,
+    NodeStatus, Platform, Reachability, Swarm, SwarmSpec, Version, Volume, VolumeListResponse,
 };
 use shoal_api::{ApiError, NetworkBackend, NetworkInspectQuery, SwarmBackend, SwarmUpdateQuery};
 
@@ -121,6 +121,17 @@ impl NetworkBackend for Fake {
     async fn remove_network(&self, id: &str) -> Result<(), ApiError> {
         self.note(format!("remove_network({id})"));
         Ok(())
+    }
+
+    async fn verify_networks(&self) -> Result<Vec<HostVerification>, ApiError> {
+        let differences = vec!["host of 10.0.0.3: shows nothing, should show 192.168.0.2".to_owned()];
+        let host = HostVerification {
+            node_id: NODE_ID.into(),
+            hostname: "host-1".into(),
+            state: "differs".into(),
+            differences,
+        };
+        Ok(vec![host])
     }
 
     async fn list_volumes(&self, filters: Filters) -> Result<VolumeListResponse, ApiError> {
