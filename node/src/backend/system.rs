@@ -134,9 +134,16 @@ impl Daemon {
             official: true,
             mirrors: self.settings.registry_mirrors.clone(),
         };
+        let (networks, hosts): (Vec<_>, Vec<_>) =
+            self.settings.insecure_registries.iter().cloned().partition(|registry| registry.contains('/'));
+        let insecure = |name: String| {
+            let config = IndexConfig { name: name.clone(), mirrors: Vec::new(), secure: false, official: false };
+            (name, config)
+        };
+        let loopback = ["127.0.0.0/8", "::1/128"].map(str::to_owned);
         RegistryConfig {
-            insecure_registry_cidrs: vec!["127.0.0.0/8".to_owned(), "::1/128".to_owned()],
-            index_configs: [("docker.io".to_owned(), docker_hub)].into(),
+            insecure_registry_cidrs: networks.into_iter().chain(loopback).collect(),
+            index_configs: hosts.into_iter().map(insecure).chain([("docker.io".to_owned(), docker_hub)]).collect(),
             mirrors: Some(self.settings.registry_mirrors.clone()),
         }
     }

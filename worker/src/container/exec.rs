@@ -168,7 +168,7 @@ impl LocalContainers {
     /// Starts it. `None` when it was to run with nobody listening.
     ///
     /// # Errors
-    /// When there is none, it was started before, or its command can't be run: then its exit code is 126, 127 or 128.
+    /// When there is none, it was started before, or its command can't be run: then its exit code is 126 or 127.
     pub async fn start_exec(&self, id: &str, detach: bool) -> Result<Option<ExecStreams>, ContainerError> {
         let (container, request, mut over) = self.inner.execs.with(id, |exec| {
             if exec.view.running || exec.view.exit_code.is_some() {
@@ -323,8 +323,9 @@ impl Inner {
 /// Docker's exit code for a command that could not be run.
 fn exec_code(error: &KeeperError) -> i32 {
     match error {
-        KeeperError::Refused(Refusal::Start(failure)) => i32::from(failure.exit_code()),
-        _ => 128,
+        KeeperError::Refused(Refusal::Start(failure)) if failure.exit_code() != 128 => i32::from(failure.exit_code()),
+        // Unlike a container, a command in one has this code whatever else went wrong.
+        _ => 126,
     }
 }
 

@@ -43,3 +43,6 @@ pub(super) const NEGATIVES: usize = 512;
 
 /// Commands that wait: one for each container that starts or stops at once.
 pub(super) const COMMANDS: usize = 64;
+
+/// From a connection that could not be taken to the next: the host is out of descriptors, and others may close some.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

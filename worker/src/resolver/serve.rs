@@ -13,10 +13,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::{Verdict, Way, answer, failure};
-use super::limits::{COMMANDS, CONNECTION_IDLE, CONNECTIONS_A_CONTAINER, MESSAGE_BYTES, QUERIES_A_CONTAINER};
+use super::limits::{
+    ACCEPT_PAUSE, COMMANDS, CONNECTION_IDLE, CONNECTIONS_A_CONTAINER, MESSAGE_BYTES, QUERIES_A_CONTAINER,
+};
 use super::upstream::Upstream;
 use super::zones::Zones;
 use crate::network::ResolverSockets;
@@ -170,6 +172,8 @@ struct Container {
 impl Container {
     async fn run(mut self) {
         let mut buffer = vec![0; MESSAGE_BYTES];
+        // When connections are taken again, while they are not.
+        let mut resume: Option<Instant> = None;
         loop {
             tokio::select! {
                 received = self.udp.recv_from(&mut buffer) => match received {
@@ -177,14 +181,14 @@ impl Container {
                     // A client's port that is closed by now shows up as an error of this socket.
                     Err(error) => tracing::trace!(%error, "a datagram was not received"),
                 },
-                accepted = self.tcp.accept() => match accepted {
+                accepted = self.tcp.accept(), if resume.is_none() => match accepted {
                     Ok((stream, _)) => self.connect(stream),
                     Err(error) => {
                         tracing::debug!(%error, "a connection to the resolver was not accepted");
-                        // Out of descriptors, most likely: others may close some.
-                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                        resume = Some(Instant::now() + ACCEPT_PAUSE);
                     }
                 },
+                () = sleep_until(resume.unwrap_or_else(Instant::now)), if resume.is_some() => resume = None,
                 Some(_done) = self.work.join_next() => {}
             }
         }
