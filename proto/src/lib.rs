@@ -2,13 +2,15 @@
 //!
 //! The model is what the cores reason about. The generated messages of [`grpc`] are envelopes; they are taken apart at
 //! the door (`transport`, `session`, `grpc` modules of the shells) and go no further. What both share is [`codec`], the
-//! encoding of model types inside envelopes, in the log and on disk.
+//! encoding of model types inside envelopes, in the log and on disk, and [`template`], the texts that name the task they
+//! are for.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod codec;
 pub mod model;
+pub mod template;
 
 /// The largest message of these services, in bytes; both ends of `Raft`, `Control` and `Dispatcher` raise tonic's limit
 /// to it. A worker's whole assignment of some ten thousand tasks fits, and so does a list of all tasks.

@@ -24,7 +24,7 @@ pub struct Task {
     pub service_name: String,
     /// The service's labels when the task was made.
     pub service_labels: Labels,
-    /// 1 and up for replicated services; zero for global ones.
+    /// 1 and up for replicated services and jobs; zero for global ones.
     pub slot: u64,
     /// Where it runs, once scheduled.
     pub node: Option<NodeId>,
@@ -48,6 +48,12 @@ impl Task {
             (0, Some(node)) => format!("{}.{node}.{}", self.service_name, self.id),
             _ => format!("{}.{}.{}", self.service_name, self.slot, self.id),
         }
+    }
+
+    /// The slot as people see it: from 1, of a replicated job from 0.
+    #[must_use]
+    pub fn shown_slot(&self) -> u64 {
+        if self.job_iteration.is_some() { self.slot.saturating_sub(1) } else { self.slot }
     }
 }
 
