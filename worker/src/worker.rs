@@ -108,7 +108,7 @@ impl Worker {
         let hands = Hands::new(Arc::new(images), Arc::new(endpoints), Arc::new(self.parts.containers.clone()));
         let saved = state.load()?;
         let parts = DriverParts {
-            config: CoreConfig::new(session.node),
+            config: CoreConfig::new(session.node, self.config.description.clone()),
             hands,
             state,
             description: self.config.description.clone(),

@@ -47,6 +47,7 @@ pub(super) fn container_spec(spec: types::ContainerSpec) -> Result<ContainerSpec
             WordError::new("TaskTemplate.ContainerSpec.OomScoreAdj", spec.oom_score_adj, "-1000 to 1000 is expected")
         })?,
         pull_credentials: None,
+        payloads: Vec::new(),
     })
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cidr, EndpointDigest, LocalNetwork, NetworkId, NodeId, PortConfig, ServiceId, Task, TaskId, TaskStatus, TunnelKey,
+    Cidr, EndpointDigest, LocalNetwork, NetworkId, NodeId, PayloadId, PayloadKind, PortConfig, SensitiveBytes,
+    ServiceId, Task, TaskId, TaskStatus, TemplateDriver, TunnelKey,
 };
 
 /// Numbers the sets that one session was told, from 1.
@@ -14,7 +16,7 @@ use super::{
 #[serde(transparent)]
 pub struct Revision(pub u64);
 
-/// All that one worker should know and do.
+/// All that one worker should know and do, but for secrets and configs, which it may not keep on disk.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AssignmentSet {
@@ -46,6 +48,17 @@ pub struct TaskAssignment {
     pub task: Task,
     /// What it has of its host's own networks, as the managers understand the wishes in its spec.
     pub local_network: LocalNetwork,
+}
+
+/// A secret or config that a task of the worker refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayloadAssignment {
+    /// Which of the two.
+    pub kind: PayloadKind,
+    /// Its content, or the template of it.
+    pub data: SensitiveBytes,
+    /// How the content is made of the data; `None`: it is the data.
+    pub template: Option<TemplateDriver>,
 }
 
 /// A network that a worker needs.
@@ -170,6 +183,9 @@ pub struct AssignmentDiff {
     pub names: BTreeMap<(NetworkId, ServiceId), Option<NetworkService>>,
     /// `None` takes the entry away.
     pub drained: BTreeMap<TaskId, Option<Drained>>,
+    /// Secrets and configs that tasks refer to; `None` takes the entry away. They are no part of [`AssignmentSet`]:
+    /// whoever applies the difference takes them out first.
+    pub payloads: BTreeMap<PayloadId, Option<Arc<PayloadAssignment>>>,
     /// The log's index that the resulting set reflects.
     pub index: u64,
     /// The host is to compare its kernel with this set and say what differs, under this number.
@@ -188,6 +204,7 @@ impl AssignmentDiff {
             && self.names.is_empty()
             && self.drained.is_empty()
             && self.verify.is_none()
+            && self.payloads.is_empty()
     }
 }
 
@@ -204,6 +221,7 @@ impl AssignmentSet {
             services: map_difference(&self.services, &newer.services),
             names: map_difference(&self.names, &newer.names),
             drained: map_difference(&self.drained, &newer.drained),
+            payloads: BTreeMap::new(),
             index: 0,
             verify: None,
         }

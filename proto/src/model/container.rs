@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, Sensitive};
+use super::{Labels, PayloadReference, Sensitive};
 
 /// A container as the user wishes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +65,8 @@ pub struct ContainerSpec {
     pub oom_score_adj: i32,
     /// What the registry wants to hear when a worker pulls.
     pub pull_credentials: Option<PullCredentials>,
+    /// Secrets and configs that it sees as files.
+    pub payloads: Vec<PayloadReference>,
 }
 
 /// An encoded `X-Registry-Auth` header, kept for the workers' pulls; never shown.

@@ -105,6 +105,8 @@ identifiers! {
     TaskId,
     /// Names a network of the swarm.
     NetworkId,
+    /// Names a secret or a config.
+    PayloadId,
 }
 
 impl NodeId {

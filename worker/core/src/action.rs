@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use shoal_proto::model::{
     AssignmentSet, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PeerEndpoints, PortConfig, PullCredentials,
-    Revision, ServiceSet, Task, TaskId, TaskReport, TaskStatus, Timestamp, Verification,
+    Revision, SensitiveBytes, ServiceSet, Task, TaskId, TaskReport, TaskStatus, Timestamp, Verification,
 };
 
 /// Names a pull, from its action to its result.
@@ -79,12 +79,14 @@ pub enum Action {
     /// Make a task's container, not started. `ContainerCreated` or `OperationFailed`. A container of this task that is
     /// there already, made before a crash, is the result.
     CreateContainer {
-        /// All of the task: spec, name, labels.
+        /// All of the task: spec, name, labels. Its templates are expanded.
         task: Box<Task>,
         /// As `ImageReady` named it.
         image: String,
         /// Which network namespace it gets.
         namespace: NetworkNamespace,
+        /// Its secrets and configs.
+        files: Vec<ContainerFile>,
     },
     /// Start it. `ContainerStarted` or `OperationFailed`.
     StartContainer {
@@ -154,6 +156,21 @@ pub enum Action {
         /// When.
         at: Timestamp,
     },
+}
+
+/// A file that a container may read and not change, and that is on no disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerFile {
+    /// Absolute path inside.
+    pub path: String,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Its content.
+    pub data: SensitiveBytes,
 }
 
 /// A task's network namespace and interfaces.
@@ -256,8 +273,9 @@ impl Action {
                     .iter()
                     .try_for_each(|port| write!(out, " {}->{}", port.published_port, port.target_port))
             }
-            Self::CreateContainer { task, image, namespace } => {
-                write!(out, "create container of {} from {image} in {namespace:?}", task.id)
+            Self::CreateContainer { task, image, namespace, files } => {
+                write!(out, "create container of {} from {image} in {namespace:?}", task.id)?;
+                files.iter().try_for_each(|file| write!(out, " with {}", file.path))
             }
             Self::StartContainer { task, .. } => write!(out, "start {task}"),
             Self::AwaitPorts { task, ports, .. } => write!(out, "await ports of {task}: {ports:?}"),

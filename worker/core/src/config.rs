@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use shoal_proto::model::NodeId;
+use shoal_proto::model::{NodeDescription, NodeId};
 
 /// What a worker core is told once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoreConfig {
     /// This node.
     pub node: NodeId,
+    /// What it says of itself, for the templates of specs.
+    pub description: NodeDescription,
     /// The limits of its decisions.
     pub limits: CoreLimits,
 }
@@ -18,8 +20,8 @@ pub struct CoreConfig {
 impl CoreConfig {
     /// The usual limits.
     #[must_use]
-    pub fn new(node: NodeId) -> Self {
-        Self { node, limits: CoreLimits::default() }
+    pub fn new(node: NodeId, description: NodeDescription) -> Self {
+        Self { node, description, limits: CoreLimits::default() }
     }
 }
 

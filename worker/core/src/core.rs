@@ -6,16 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentDiff, AssignmentSet, NetworkId, NodeId, PortProtocol, Revision, ServiceSet, Task, TaskId, TaskReport,
-    TaskStatus, Timestamp,
+    AssignmentDiff, AssignmentSet, NetworkId, NodeId, PayloadId, PortProtocol, Revision, ServiceSet, Task, TaskId,
+    TaskReport, TaskStatus, Timestamp,
 };
 
 use crate::datapath::{DataPath, NetworkOutcome};
 use crate::images::Images;
 use crate::outbox::Outbox;
+use crate::payloads::Payloads;
 use crate::reach::Reach;
 use crate::step::{Step, Surroundings, decide};
 use crate::task::{ContainerFact, ImageFact, PortsFact, TaskMachine};
+use crate::turn::Turn;
 use crate::verifier::Verifier;
 use crate::{Action, AdoptedContainer, CoreConfig, Failure, Input, Operation, PullId, Saved};
 
@@ -24,6 +26,8 @@ use crate::{Action, AdoptedContainer, CoreConfig, Failure, Input, Operation, Pul
 pub struct WorkerCore {
     config: CoreConfig,
     assignments: Arc<AssignmentSet>,
+    /// Beside the assignments: never on disk.
+    payloads: Payloads,
     /// The assignments are a manager's, not only what an empty disk left us with.
     told: bool,
     /// Of this session; `None` until its whole set has come.
@@ -42,17 +46,6 @@ pub struct WorkerCore {
     armed: Option<Timestamp>,
 }
 
-/// What one call of `handle` collects.
-#[derive(Debug, Default)]
-struct Turn {
-    now: Timestamp,
-    /// Tasks that may have a next step.
-    touched: BTreeSet<TaskId>,
-    ended_changed: bool,
-    services_changed: bool,
-    actions: Vec<Action>,
-}
-
 impl WorkerCore {
     /// A core that holds what the disk held. It acts on nothing until [`Input::Adopted`].
     #[must_use]
@@ -61,6 +54,7 @@ impl WorkerCore {
         Self {
             config,
             assignments: Arc::new(saved.assignments.unwrap_or_default()),
+            payloads: Payloads::default(),
             told,
             revision: None,
             applied: None,
@@ -87,6 +81,11 @@ impl WorkerCore {
         self.tell(&mut turn);
         self.arm(&mut turn);
         turn.actions
+    }
+
+    /// The secrets and configs that the worker holds.
+    pub fn payloads(&self) -> impl Iterator<Item = PayloadId> {
+        self.payloads.ids()
     }
 
     /// What the worker was last told.
@@ -162,7 +161,7 @@ impl WorkerCore {
 
     /// Inputs that concern one task.
     fn observe(&mut self, input: Input, turn: &mut Turn) {
-        let Some(id) = task_of(&input) else { return };
+        let Some(id) = input.task() else { return };
         let Some(machine) = self.tasks.get_mut(&id) else { return };
         turn.touched.insert(id);
         let (served, error) = (machine.serves(), machine.status.error.clone());
@@ -209,7 +208,7 @@ impl WorkerCore {
         }
     }
 
-    fn assign(&mut self, diff: AssignmentDiff, turn: &mut Turn) {
+    fn assign(&mut self, mut diff: AssignmentDiff, turn: &mut Turn) {
         if diff.base != Revision(0) && self.revision != Some(diff.base) {
             self.revision = None;
             turn.actions.push(Action::Resync);
@@ -220,6 +219,7 @@ impl WorkerCore {
         if let Some(number) = diff.verify {
             self.verifier.ask(number);
         }
+        self.payloads.apply(diff.base == Revision(0), std::mem::take(&mut diff.payloads));
         let before = Arc::clone(&self.assignments);
         Arc::make_mut(&mut self.assignments).apply(diff);
         if before != self.assignments {
@@ -323,6 +323,7 @@ impl WorkerCore {
             now,
             limits: &self.config.limits,
             networks_ready: attachments.all(|attachment| self.datapath.is_ready(attachment.network)),
+            payloads_ready: task.is_none_or(|task| self.payloads.has_all_of(task)),
             may_serve: task.is_some_and(|task| self.datapath.may_serve(task.service, task.id)),
             published: task.map(|task| self.published(task)).unwrap_or_default(),
         }
@@ -389,9 +390,9 @@ impl WorkerCore {
                 }
             }
             Step::Perform(operation) => {
-                let Some(action) = machine.action_for(operation, &self.config.limits) else { return false };
-                machine.operation = Some(operation);
-                turn.actions.push(action);
+                if !self.begin(id, operation, turn) {
+                    return false;
+                }
             }
             Step::Forget => {
                 self.tasks.remove(&id);
@@ -404,6 +405,23 @@ impl WorkerCore {
             }
         }
         turn.services_changed |= self.tasks.get(&id).is_some_and(|machine| served != machine.serves());
+        true
+    }
+
+    /// Has an operation performed. Says whether anything has changed.
+    fn begin(&mut self, id: TaskId, operation: Operation, turn: &mut Turn) -> bool {
+        let Some(machine) = self.tasks.get_mut(&id) else { return false };
+        match machine.action_for(operation, &self.config, &self.payloads) {
+            Ok(None) => return false,
+            Ok(Some(action)) => {
+                machine.operation = Some(operation);
+                turn.actions.push(action);
+            }
+            Err(failure) => {
+                machine.note_failure(&failure, turn.now, &self.config.limits);
+                self.outbox.changed(id);
+            }
+        }
         true
     }
 
@@ -470,22 +488,5 @@ impl WorkerCore {
             self.armed = next;
             turn.actions.extend(next.map(|at| Action::ArmTimer { at }));
         }
-    }
-}
-
-fn task_of(input: &Input) -> Option<TaskId> {
-    match input {
-        Input::EndpointReady { task, .. }
-        | Input::EndpointRemoved { task }
-        | Input::ContainerCreated { task, .. }
-        | Input::ContainerStarted { task, .. }
-        | Input::ContainerExited { task, .. }
-        | Input::StopDone { task }
-        | Input::ContainerRemoved { task }
-        | Input::OperationFailed { task, .. }
-        | Input::PortsAwaited { task, .. }
-        | Input::Healthy { task }
-        | Input::Unhealthy { task } => Some(*task),
-        _ => None,
     }
 }

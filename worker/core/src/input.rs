@@ -159,6 +159,26 @@ pub enum Input {
     Tick,
 }
 
+impl Input {
+    /// The task that it concerns alone.
+    pub(crate) fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::EndpointReady { task, .. }
+            | Self::EndpointRemoved { task }
+            | Self::ContainerCreated { task, .. }
+            | Self::ContainerStarted { task, .. }
+            | Self::ContainerExited { task, .. }
+            | Self::StopDone { task }
+            | Self::ContainerRemoved { task }
+            | Self::OperationFailed { task, .. }
+            | Self::PortsAwaited { task, .. }
+            | Self::Healthy { task }
+            | Self::Unhealthy { task } => Some(*task),
+            _ => None,
+        }
+    }
+}
+
 /// An operation on one task. A task has at most one under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {

@@ -45,6 +45,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) limits: &'a CoreLimits,
     /// All networks of its endpoint stand.
     pub(crate) networks_ready: bool,
+    /// All its secrets and configs are known.
+    pub(crate) payloads_ready: bool,
     /// The kernel may still send it new connections.
     pub(crate) may_serve: bool,
     /// Its published TCP ports, as it should listen on them.
@@ -88,6 +90,7 @@ fn decide_up(machine: &TaskMachine, around: &Surroundings<'_>) -> Step {
         _ => match machine.image {
             ImageFact::Unknown => Step::WantImage,
             ImageFact::Waiting(_) => Step::Wait,
+            ImageFact::Ready(_) if !around.payloads_ready => Step::Wait,
             ImageFact::Ready(_) if lacks_endpoint && !around.networks_ready => Step::Wait,
             ImageFact::Ready(_) if lacks_endpoint => Step::Perform(Operation::CreateEndpoint),
             ImageFact::Ready(_) => Step::Perform(Operation::CreateContainer),

@@ -9,10 +9,11 @@ use shoal_proto::model::{
     LocalNetwork, NetworkId, PortStatus, Task, TaskAssignment, TaskExit, TaskId, TaskState, TaskStatus, Timestamp,
 };
 
+use crate::payloads::Payloads;
 use crate::retry::Retry;
 use crate::{
-    Action, AdoptedContainer, AdoptedState, ContainerExit, CoreLimits, EndpointInfo, Failure, FailureKind, Operation,
-    PullId,
+    Action, AdoptedContainer, AdoptedState, ContainerExit, CoreConfig, CoreLimits, EndpointInfo, Failure, FailureKind,
+    Operation, PullId,
 };
 
 /// One task of this worker.
@@ -299,18 +300,29 @@ impl TaskMachine {
         finished
     }
 
-    /// The operation as an action, complete. `None` when it makes no sense for what is known: there is no container.
-    pub(crate) fn action_for(&self, operation: Operation, limits: &CoreLimits) -> Option<Action> {
+    /// The operation as an action, complete. `None` when it makes no sense for what is known: there is no container; an
+    /// error when the spec can't be made into a container here.
+    pub(crate) fn action_for(
+        &self,
+        operation: Operation,
+        config: &CoreConfig,
+        payloads: &Payloads,
+    ) -> Result<Option<Action>, Failure> {
+        if operation == Operation::CreateContainer {
+            let (ImageFact::Ready(image), Some(task)) = (self.image.clone(), &self.task) else { return Ok(None) };
+            let (task, files) = payloads.prepare(task, &config.description)?;
+            return Ok(Some(Action::CreateContainer { task, image, namespace: self.namespace(), files }));
+        }
+        Ok(self.plain_action(operation, &config.limits))
+    }
+
+    fn plain_action(&self, operation: Operation, limits: &CoreLimits) -> Option<Action> {
         let (task, container) = (self.id, self.container_id.clone());
         let spec = self.task.as_ref().map(|task| &task.spec.container);
         Some(match operation {
             Operation::CreateEndpoint => Action::CreateEndpoint(self.endpoint_plan()),
             Operation::RemoveEndpoint => Action::RemoveEndpoint { task },
-            Operation::CreateContainer => {
-                let ImageFact::Ready(image) = self.image.clone() else { return None };
-                let task = Box::new(self.task.clone()?);
-                Action::CreateContainer { task, image, namespace: self.namespace() }
-            }
+            Operation::CreateContainer => return None,
             Operation::StartContainer => Action::StartContainer { task, container: container? },
             Operation::StopContainer => Action::StopContainer {
                 task,

@@ -7,16 +7,23 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use shoal_proto::model::{AssignmentDiff, AssignmentSet, Drained, Revision, TaskState, Timestamp};
+use shoal_proto::model::{
+    AssignmentDiff, AssignmentSet, Drained, PayloadAssignment, PayloadId, Revision, TaskState, Timestamp,
+};
 use shoal_worker_core::{
     Action, AdoptedContainer, AdoptedState, CoreConfig, EndpointInfo, Failure, FailureKind, Input, Operation, PullId,
     Saved, WorkerCore,
 };
-use support::{at, exit, me, network, network_id, publish, publish_port, service_id, task, task_id};
+use support::{
+    at, description, exit, me, network, network_id, payload, payload_id, publish, publish_port, refer, service_id,
+    task, task_id,
+};
 
 #[test]
 fn scripts_give_the_actions_beneath() {
@@ -43,12 +50,20 @@ struct Stage {
     now: Timestamp,
     set: AssignmentSet,
     revision: Revision,
+    /// Secrets told by the next difference.
+    payloads: BTreeMap<PayloadId, Option<Arc<PayloadAssignment>>>,
 }
 
 fn play(script: &str) -> String {
-    let core = WorkerCore::new(CoreConfig::new(me()), Saved::default());
-    let mut stage =
-        Stage { core, saved: Saved::default(), now: at(0), set: AssignmentSet::default(), revision: Revision(0) };
+    let core = WorkerCore::new(CoreConfig::new(me(), description()), Saved::default());
+    let mut stage = Stage {
+        core,
+        saved: Saved::default(),
+        now: at(0),
+        set: AssignmentSet::default(),
+        revision: Revision(0),
+        payloads: BTreeMap::new(),
+    };
     let mut answer = String::new();
     for line in script.lines().filter(|line| !line.starts_with("  ")) {
         writeln!(answer, "{line}").unwrap();
@@ -82,7 +97,7 @@ impl Stage {
                 self.handle(Input::Tick)
             }
             ["restart"] => {
-                self.core = WorkerCore::new(CoreConfig::new(me()), self.saved.clone());
+                self.core = WorkerCore::new(CoreConfig::new(me(), description()), self.saved.clone());
                 Vec::new()
             }
             ["assign", changes @ ..] => self.assign(changes),
@@ -119,13 +134,15 @@ impl Stage {
         actions
     }
 
-    /// `t1=running`, `t1=running@n1`, `-t1`, `n1`, `-n1`, `s=t1,other:t2`, `-s`, `port=80`, `drained=t1`.
+    /// `t1=running`, `t1=running@n1`, `t1=running+p1`, `-t1`, `p1`, `-p1`, `n1`, `-n1`, `s=t1,other:t2`, `-s`, `port=80`,
+    /// `drained=t1`.
     fn assign(&mut self, changes: &[&str]) -> Vec<Action> {
         let before = if self.revision == Revision(0) { AssignmentSet::default() } else { self.set.clone() };
         for change in changes {
             self.change(change);
         }
-        let diff = before.difference(&self.set, self.revision);
+        let mut diff = before.difference(&self.set, self.revision);
+        diff.payloads = std::mem::take(&mut self.payloads);
         self.revision = diff.result;
         self.handle(Input::Assignments(diff))
     }
@@ -136,6 +153,7 @@ impl Stage {
             match &gone[..1] {
                 "t" => drop(set.tasks.remove(&task_id(number(gone)))),
                 "n" => drop(set.networks.remove(&network_id(number(gone)))),
+                "p" => drop(self.payloads.insert(payload_id(number(gone)), None)),
                 _ => set.services.clear(),
             }
         } else if let Some(backends) = change.strip_prefix("s=") {
@@ -148,9 +166,13 @@ impl Stage {
         } else if let Some(name) = change.strip_prefix("drained=") {
             set.drained.insert(task_id(number(name)), Drained { index: 1 });
         } else if let Some((name, wish)) = change.split_once('=') {
+            let (wish, payload) = wish.split_once('+').map_or((wish, None), |(wish, it)| (wish, Some(number(it))));
             let (desired, at) = wish.split_once('@').map_or((wish, None), |(desired, at)| (desired, Some(number(at))));
-            let assigned = task(number(name), state(desired), at);
+            let mut assigned = task(number(name), state(desired), at);
+            payload.into_iter().for_each(|payload| refer(&mut assigned, payload));
             set.tasks.insert(task_id(number(name)), assigned);
+        } else if change.starts_with('p') {
+            self.payloads.insert(payload_id(number(change)), Some(Arc::new(payload(number(change)))));
         } else {
             set.networks.insert(network_id(number(change)), network(number(change)));
         }

@@ -8,14 +8,17 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
-use shoal_proto::model::{AssignmentSet, NetworkId, Revision, TaskId, TaskState, Timestamp};
+use shoal_proto::model::{AssignmentSet, NetworkId, Revision, TaskAssignment, TaskId, TaskState, Timestamp};
 use shoal_worker_core::{
     Action, AdoptedContainer, AdoptedState, CoreConfig, EndpointInfo, Failure, FailureKind, Input, Operation, PullId,
     Saved, WorkerCore,
 };
-use support::{at, exit, me, network, network_id, publish, publish_port, task, task_id};
+use support::{
+    at, description, exit, me, network, network_id, payload, payload_id, publish, publish_port, refer, task, task_id,
+};
 
 /// Small, so that everything meets everything.
 const TASKS: u8 = 4;
@@ -36,6 +39,8 @@ struct World {
     wished: AssignmentSet,
     known: AssignmentSet,
     revision: Revision,
+    /// The core was told the one secret.
+    knows_secret: bool,
     connected: bool,
     applied: Revision,
     todo: Vec<Action>,
@@ -78,7 +83,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 impl World {
     fn new() -> Self {
-        let core = WorkerCore::new(CoreConfig::new(me()), Saved::default());
+        let core = WorkerCore::new(CoreConfig::new(me(), description()), Saved::default());
         let mut world = Self {
             core,
             saved: Saved::default(),
@@ -86,6 +91,7 @@ impl World {
             wished: AssignmentSet::default(),
             known: AssignmentSet::default(),
             revision: Revision(0),
+            knows_secret: false,
             connected: false,
             applied: Revision(0),
             todo: Vec::new(),
@@ -167,7 +173,13 @@ impl World {
             (Some(desired), _) => Some(desired),
         };
         match next {
-            Some(desired) => drop(self.wished.tasks.insert(id, task(n, desired, attached))),
+            Some(desired) => {
+                let mut assigned = task(n, desired, attached);
+                if n.is_multiple_of(3) {
+                    refer(&mut assigned, 1);
+                }
+                self.wished.tasks.insert(id, assigned);
+            }
             None => drop(self.wished.tasks.remove(&id)),
         }
         let running: Vec<_> = (0..TASKS)
@@ -192,7 +204,15 @@ impl World {
             self.known = AssignmentSet::default();
             self.handle(Input::SessionUp);
         }
-        let diff = self.known.difference(&self.wished, self.revision);
+        let mut diff = self.known.difference(&self.wished, self.revision);
+        // The secret comes after the tasks that wait for it.
+        let wants_secret = self.known.tasks.values().any(refers);
+        if diff.base == Revision(0) {
+            self.knows_secret = false;
+        } else if wants_secret != self.knows_secret {
+            self.knows_secret = wants_secret;
+            diff.payloads.insert(payload_id(1), wants_secret.then(|| Arc::new(payload(1))));
+        }
         if !diff.is_empty() {
             self.revision = diff.result;
             self.known = self.wished.clone();
@@ -206,6 +226,12 @@ impl World {
             );
             self.handle(Input::Assignments(diff));
         }
+    }
+
+    /// Tasks first, then what they wait for.
+    fn tell_all(&mut self) {
+        self.tell();
+        self.tell();
     }
 
     fn end_container(&mut self, id: TaskId, code: i32) {
@@ -225,7 +251,7 @@ impl World {
         self.inputs.clear();
         self.connected = false;
         self.timer = None;
-        self.core = WorkerCore::new(CoreConfig::new(me()), self.saved.clone());
+        self.core = WorkerCore::new(CoreConfig::new(me(), description()), self.saved.clone());
         let found = self.containers.iter().map(|(id, life)| AdoptedContainer {
             task: *id,
             container: format!("c-{id}"),
@@ -300,7 +326,8 @@ impl World {
                 self.endpoints.remove(&task);
                 vec![Input::EndpointRemoved { task }]
             }
-            Action::CreateContainer { task, .. } => {
+            Action::CreateContainer { task, files, .. } => {
+                assert_eq!(files.len(), task.spec.container.payloads.len(), "a container without its secret");
                 self.containers.entry(task.id).or_insert(Life::Created);
                 vec![Input::ContainerCreated { task: task.id, container: format!("c-{}", task.id) }]
             }
@@ -331,9 +358,10 @@ impl World {
 
     /// Serves everything, well, until nothing is left to do and no timer is due within an hour.
     fn settle(&mut self) {
+        self.tell_all();
         for _ in 0..10_000 {
             if !self.connected {
-                self.tell();
+                self.tell_all();
             } else if !self.inputs.is_empty() {
                 self.deliver(0);
             } else if !self.todo.is_empty() {
@@ -387,6 +415,10 @@ fn subject(input: &Input) -> Option<TaskId> {
         | Input::OperationFailed { task, .. } => Some(*task),
         _ => None,
     }
+}
+
+fn refers(assigned: &TaskAssignment) -> bool {
+    !assigned.task.spec.container.payloads.is_empty()
 }
 
 fn fail(action: &Action) -> Vec<Input> {

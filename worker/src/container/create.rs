@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::etc_files::{hosts, hosts_of_host, resolv_conf};
+use super::files::lay_out;
 use super::mounts::{MountContext, mounts};
 use super::plan::{ContainerPlan, PlanInput, addresses, container_id, hostname, plan};
 use super::record::Folder;
@@ -36,6 +37,7 @@ impl Inner {
         let folder = self.roots.folder(id);
         let planned = self.plan(id, creation, &image, &folder)?;
         self.write_etc_files(creation, &folder, &planned)?;
+        lay_out(&folder.payloads(), &creation.files)?;
         folder.save_record(&planned.record)?;
         let created = self.keeper.create(&planned.spec)?;
         self.publish_for(&planned.record, "create", Default::default());
@@ -63,6 +65,7 @@ impl Inner {
             image,
             rootfs,
             mounts,
+            files: &creation.files,
             endpoint: creation.endpoint.as_ref(),
             folder,
             defaults: &self.defaults,

@@ -6,7 +6,8 @@
 //!
 //! On disk, below `<data-root>/container/<id>/`: `record.json` (one line of what the container is, written before it is
 //! made; one of how it ended) and its log; the image store keeps the root filesystem's folders beside them. Below
-//! `<exec-root>/container/<id>/`: `hosts`, `hostname`, `resolv.conf`.
+//! `<exec-root>/container/<id>/`: `hosts`, `hostname`, `resolv.conf`, and the mount of `payloads`, a file system in memory
+//! with its secrets and configs.
 //!
 //! Invariants: a container's id is a function of its task, and its record is on disk before the keeper knows it, so that
 //! no crash makes a second one or loses one; a folder without a record is a leftover and is removed.
@@ -16,6 +17,7 @@ mod environment;
 mod error;
 mod etc_files;
 mod exec;
+mod files;
 mod health;
 mod logs;
 mod mounts;

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use shoal_proto::model::{LogDriver, Resources as Wished, Task, TaskId, Timestamp, Ulimit};
 use shoal_runtime::spec as runtime;
+use shoal_worker_core::ContainerFile;
 
+use super::files::file_mounts;
 use super::health::Check;
 use super::mounts::Mounted;
 use super::process::{merge, process, seccomp, stop_signal};
@@ -38,6 +40,8 @@ pub(super) struct PlanInput<'a> {
     pub(super) image: &'a ImageRecord,
     pub(super) rootfs: Rootfs,
     pub(super) mounts: Vec<Mounted>,
+    /// Secrets and configs.
+    pub(super) files: &'a [ContainerFile],
     pub(super) endpoint: Option<&'a StandingEndpoint>,
     pub(super) folder: &'a Folder,
     pub(super) defaults: &'a ContainerDefaults,
@@ -91,6 +95,7 @@ pub(super) fn plan(input: PlanInput<'_>) -> Result<ContainerPlan, ContainerError
     container.hostname = Some(hostname.clone());
     container.mounts = etc_mounts(&input);
     container.mounts.extend(input.mounts.iter().map(|mounted| mounted.mount.clone()));
+    container.mounts.extend(file_mounts(&input.folder.payloads(), input.files));
     container.sysctls.clone_from(&spec.sysctls);
     container.seccomp = seccomp(spec)?;
     if let Some(endpoint) = input.endpoint {

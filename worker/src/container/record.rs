@@ -221,6 +221,11 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// Where the file system with its secrets and configs is mounted on the host, when it has any.
+    pub(super) fn payloads(&self) -> PathBuf {
+        self.mounted.join("payloads")
+    }
+
     /// What the container is, and how it ended if it did; `None` when there is no record that can be read.
     pub(super) fn load(&self) -> Result<Option<(ContainerRecord, Option<ContainerEnd>)>, ContainerError> {
         let path = self.file(RECORD);

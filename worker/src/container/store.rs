@@ -19,6 +19,7 @@ use shoal_worker_core::{AdoptedState, Failure, Input};
 use tokio::sync::mpsc;
 
 use super::exec::Execs;
+use super::files::clear_away;
 use super::health::{HealthBook, HealthStatus, was_healthy};
 use super::observer::Observer;
 use super::plan::{ETC_FILES, container_id};
@@ -307,7 +308,9 @@ impl Inner {
     /// Removes a container's folders.
     pub(super) fn discard(&self, id: &str) -> Result<(), ContainerError> {
         self.images.remove_rootfs(id)?;
-        let Folder { path, mounted } = self.roots.folder(id);
+        let folder = self.roots.folder(id);
+        clear_away(&folder.payloads())?;
+        let Folder { path, mounted } = folder;
         for folder in [mounted, path] {
             match fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use shoal_proto::model::{
     NetworkAssignment, NetworkId, NodeId, PeerEndpoints, PullCredentials, ServiceSet, Task, TaskId,
 };
-use shoal_worker_core::{AdoptedState, EndpointInfo, EndpointPlan, Failure, Input};
+use shoal_worker_core::{AdoptedState, ContainerFile, EndpointInfo, EndpointPlan, Failure, Input};
 use tokio::sync::mpsc;
 
 use crate::container::ContainerInterface;
@@ -99,6 +99,8 @@ pub(crate) struct Creation {
     pub(crate) image: String,
     /// Its endpoint; `None` for the host's network.
     pub(crate) endpoint: Option<StandingEndpoint>,
+    /// Its secrets and configs.
+    pub(crate) files: Vec<ContainerFile>,
 }
 
 /// A container that was started.

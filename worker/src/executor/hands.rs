@@ -109,11 +109,11 @@ impl Hands {
         let (task, operation, outcome) = match action {
             Action::CreateEndpoint(plan) => (plan.task, Operation::CreateEndpoint, self.create_endpoint(plan).await),
             Action::RemoveEndpoint { task } => (task, Operation::RemoveEndpoint, self.remove_endpoint(task).await),
-            Action::CreateContainer { task, image, namespace } => {
+            Action::CreateContainer { task, image, namespace, files } => {
                 let id = task.id;
                 let endpoint = self.endpoint_for(id, namespace);
                 let outcome = match endpoint {
-                    Ok(endpoint) => self.create(Creation { task, image, endpoint }).await,
+                    Ok(endpoint) => self.create(Creation { task, image, endpoint, files }).await,
                     Err(failure) => Err(failure),
                 };
                 (id, Operation::CreateContainer, outcome)

@@ -46,7 +46,7 @@ impl Host {
         let hands = Hands::new(self.images.clone(), self.endpoints.clone(), self.containers.clone());
         let (events_in, events) = mpsc::channel(16);
         let parts = DriverParts {
-            config: shoal_worker_core::CoreConfig::new(node()),
+            config: shoal_worker_core::CoreConfig::new(node(), Default::default()),
             hands,
             state,
             description: Default::default(),

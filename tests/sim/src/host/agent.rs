@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use shoal_manager_core::SessionId;
-use shoal_proto::model::{NodeId, TaskId, Timestamp};
+use shoal_proto::model::{NodeDescription, NodeId, TaskId, Timestamp};
 use shoal_worker_core::{Action, CoreConfig, Input, Saved, WorkerCore};
 
 use crate::limits::RECONNECT;
@@ -56,7 +56,7 @@ impl AgentProcess {
     /// A process that has just started with what the disk held.
     pub(crate) fn new(node: NodeId, saved: Saved) -> Self {
         Self {
-            core: WorkerCore::new(CoreConfig::new(node), saved),
+            core: WorkerCore::new(CoreConfig::new(node, NodeDescription::default()), saved),
             inbox: VecDeque::new(),
             held_back: Vec::new(),
             saving: false,

@@ -185,7 +185,7 @@ fn perform(kernel: &mut Kernel, action: &Action, now: shoal_proto::model::Timest
             kernel.remove_endpoint(*task)?;
             Input::EndpointRemoved { task: *task }
         }
-        Action::CreateContainer { task, image, namespace } => {
+        Action::CreateContainer { task, image, namespace, .. } => {
             let id = task.id;
             let endpoint = *namespace == NetworkNamespace::Endpoint;
             let created = kernel.create_container(id, image, endpoint);

@@ -5,15 +5,43 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    AssignmentSet, Cidr, Id, LocalNetwork, Meta, NetworkAssignment, NetworkAttachment, NetworkId, NodeId, PortConfig,
-    PortProtocol, PortStatus, PublishMode, ServiceBackend, ServiceEndpoints, ServiceId, Task, TaskAssignment, TaskExit,
-    TaskId, TaskSpec, TaskState, TaskStatus, Timestamp, Version,
+    AssignmentSet, Cidr, FileTarget, Id, LocalNetwork, Meta, NetworkAssignment, NetworkAttachment, NetworkId,
+    NodeDescription, NodeId, PayloadAssignment, PayloadId, PayloadKind, PayloadReference, PayloadTarget, PortConfig,
+    PortProtocol, PortStatus, PublishMode, SensitiveBytes, ServiceBackend, ServiceEndpoints, ServiceId, Task,
+    TaskAssignment, TaskExit, TaskId, TaskSpec, TaskState, TaskStatus, Timestamp, Version,
 };
 use shoal_worker_core::ContainerExit;
 
 /// This worker.
 pub(crate) fn me() -> NodeId {
     NodeId::from_random(1)
+}
+
+/// What it says of itself.
+pub(crate) fn description() -> NodeDescription {
+    NodeDescription { hostname: "one".to_owned(), ..NodeDescription::default() }
+}
+
+/// Secret number `n`.
+pub(crate) fn payload_id(n: u8) -> PayloadId {
+    PayloadId::from_random(u128::from(n))
+}
+
+/// A secret as a worker is told it.
+pub(crate) fn payload(n: u8) -> PayloadAssignment {
+    PayloadAssignment { kind: PayloadKind::Secret, data: SensitiveBytes::from(vec![n]), template: None }
+}
+
+/// A task's wish for secret number `n`.
+pub(crate) fn refer(assigned: &mut TaskAssignment, n: u8) {
+    let target = FileTarget { name: format!("p{n}"), uid: 0, gid: 0, mode: 0o444 };
+    let reference = PayloadReference {
+        kind: PayloadKind::Secret,
+        id: payload_id(n),
+        name: format!("p{n}"),
+        target: PayloadTarget::File(target),
+    };
+    Arc::make_mut(&mut assigned.task.spec).container.payloads.push(reference);
 }
 
 /// Task number `n`.
