@@ -8,13 +8,17 @@ mod image;
 mod name;
 mod network;
 mod node;
+mod payload;
+mod payload_references;
 mod ports;
 mod service;
 mod task;
+mod templates;
 
 pub(crate) use cluster::check_cluster;
 pub(crate) use network::{check_network_removal, is_encrypted, place_network, wished_mtu};
 pub(crate) use node::{check_node_removal, check_node_update};
+pub(crate) use payload::{check_payload, check_payload_change, check_payload_removal};
 pub(crate) use service::{check_service, check_service_change};
 
 use shoal_proto::model::{ControlError, ControlErrorKind};

@@ -4,6 +4,7 @@
 
 mod assemble;
 mod drain;
+mod payloads;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -138,6 +139,8 @@ impl Dispatcher {
             Change::Task(task) => self.follow_task(task, tables),
             Change::Service(service) => self.follow_service(service, tables),
             Change::Network(_) | Change::Cluster(_) => self.for_all(|session| session.stale.networks = true),
+            // The data never changes, and one that tasks refer to stays.
+            Change::Payload(_) => {}
             Change::Node(node) => return self.follow_node(node, tables),
         }
         None
@@ -215,8 +218,8 @@ impl Dispatcher {
     pub(crate) fn flush(&mut self, tables: &Tables) -> Vec<Output> {
         let Self { sessions, drains, suspects, .. } = self;
         let mut shared = assemble::Shared::new(tables, suspects);
-        let mut tell = |(node, session): (&NodeId, &mut Session)| session.flush(&mut shared, drains, *node);
-        let mut outputs: Vec<Output> = sessions.iter_mut().filter_map(&mut tell).collect();
+        let tell = |(node, session): (&NodeId, &mut Session)| session.flush(&mut shared, drains, *node);
+        let mut outputs: Vec<Output> = sessions.iter_mut().flat_map(tell).collect();
         drains.told(|service| {
             let owed = |(node, session): (&NodeId, &Session)| Some((*node, session.unacknowledged(service)?));
             sessions.iter().filter_map(owed).collect()

@@ -18,6 +18,28 @@ pub const BATCH_WEIGHT: usize = 1000;
 /// What an object with a service's spec weighs in a batch: it may hold a large configuration.
 pub const SERVICE_WEIGHT: usize = 50;
 
+/// What a secret or a config weighs in a batch: two of [`CONFIG_BYTES`] and a thousand tasks fit into one entry.
+pub const PAYLOAD_WEIGHT: usize = BATCH_WEIGHT / 2;
+
+/// A secret is smaller than this, in bytes, as swarm mode.
+pub const SECRET_BYTES: usize = 500 << 10;
+
+/// A config is smaller than this, in bytes, as swarm mode.
+pub const CONFIG_BYTES: usize = 1000 << 10;
+
+/// Characters of a secret's or config's name, as swarm mode.
+pub const PAYLOAD_NAME_LENGTH: usize = 64;
+
+/// Secrets and configs of one task: each is a mount, and a kernel has 100,000 mounts for all containers of a host.
+pub const PAYLOADS_A_TASK: usize = 256;
+
+/// The most that a file's mode may say: permissions, no set-user-id.
+pub const PAYLOAD_MODE_MAX: u32 = 0o777;
+
+/// Bytes of secrets and configs told to a worker by one difference, beside the one that passes it: the rest follows in
+/// the next, so that no difference is too large for a message.
+pub const PAYLOAD_BYTES_A_DIFFERENCE: usize = 4 << 20;
+
 /// Bytes of a service's spec, encoded: several of them fit into one entry.
 pub const SPEC_BYTES: usize = 512 << 10;
 
@@ -36,6 +58,9 @@ pub const HISTORY_ENTRIES: usize = 1024;
 
 /// Changes kept for watchers that resume.
 pub const HISTORY_CHANGES: usize = 16 * 1024;
+
+/// Changes of secrets and configs among [`HISTORY_CHANGES`]: each keeps up to a megabyte from being forgotten.
+pub const HISTORY_PAYLOADS: usize = 32;
 
 /// Ticks for which a snapshot made for a follower is kept: it may have to be sent again.
 pub const SNAPSHOT_KEPT_TICKS: u32 = 200;

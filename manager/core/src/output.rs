@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use shoal_proto::model::{
-    AssignmentDiff, Cluster, ClusterId, ControlError, ControlReply, Network, NetworkId, Node, NodeId, Role, Service,
-    ServiceId, Task, TaskId,
+    AssignmentDiff, Cluster, ClusterId, ControlError, ControlReply, Network, NetworkId, Node, NodeId, Payload,
+    PayloadId, Role, Service, ServiceId, Task, TaskId,
 };
 
 use crate::{RequestId, SessionId};
@@ -199,6 +199,8 @@ pub enum Change {
     Service(Difference<Service>),
     /// A network.
     Network(Difference<Network>),
+    /// A secret or a config.
+    Payload(Difference<Payload>),
     /// A task.
     Task(Difference<Task>),
 }
@@ -221,4 +223,5 @@ pub enum ObjectKey {
     Network(NetworkId),
     Service(ServiceId),
     Task(TaskId),
+    Payload(PayloadId),
 }

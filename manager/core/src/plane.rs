@@ -311,6 +311,7 @@ fn resynced(tables: &Tables) -> ChangeSet {
     let changes = tables.cluster().map(|it| Change::Cluster(made(it))).into_iter();
     let changes = changes.chain(tables.networks().map(|it| Change::Network(made(it))));
     let changes = changes.chain(tables.nodes().map(|it| Change::Node(made(it))));
+    let changes = changes.chain(tables.payloads().map(|it| Change::Payload(made(it))));
     let changes = changes.chain(tables.services().map(|it| Change::Service(made(it))));
     let changes = changes.chain(tables.tasks().map(|it| Change::Task(made(it))));
     ChangeSet { index: tables.index(), resynced: true, changes: changes.collect() }

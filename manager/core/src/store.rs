@@ -9,6 +9,7 @@ mod history;
 mod image;
 mod index;
 mod load;
+mod payloads;
 mod slot;
 mod tables;
 

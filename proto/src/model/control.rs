@@ -7,8 +7,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cluster, ClusterSpec, HostVerification, Network, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, Reachability,
-    Service, ServiceId, ServiceSpec, Task, TaskState, TokenRotation, Version,
+    Cluster, ClusterSpec, HostVerification, Network, NetworkId, NetworkSpec, Node, NodeId, NodeSpec, Payload,
+    PayloadId, PayloadKind, PayloadSpec, Reachability, Service, ServiceId, ServiceSpec, Task, TaskState, TokenRotation,
+    Version,
 };
 
 /// What people write for an object: its id, its name, or an unambiguous prefix of its id.
@@ -55,6 +56,16 @@ pub enum ControlRequest {
     /// Has every host compare its kernel with what it was told; answered when all have, or some not soon. Answer:
     /// `NetworksVerified`.
     VerifyNetworks,
+    /// Answer: `PayloadCreated`.
+    CreatePayload { kind: PayloadKind, spec: Box<PayloadSpec> },
+    /// Replaces the labels; the data must be absent or the same. Answer: `Done`.
+    UpdatePayload { kind: PayloadKind, reference: Reference, version: Version, spec: Box<PayloadSpec> },
+    /// Answer: `Done`.
+    RemovePayload { kind: PayloadKind, reference: Reference },
+    /// Secrets come without their data. Answer: `Payloads`.
+    ListPayloads { kind: PayloadKind },
+    /// A secret comes without its data. Answer: `Payload`.
+    GetPayload { kind: PayloadKind, reference: Reference },
 }
 
 /// Which spec an update brings.
@@ -111,6 +122,11 @@ pub enum ControlReply {
     Network(Box<Network>),
     /// Of every node.
     NetworksVerified(Vec<HostVerification>),
+    PayloadCreated {
+        payload: PayloadId,
+    },
+    Payloads(Vec<Payload>),
+    Payload(Box<Payload>),
 }
 
 /// A node with what only the leader knows.

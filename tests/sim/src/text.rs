@@ -99,6 +99,7 @@ fn change(change: &shoal_manager_core::Change) -> String {
             None => "node gone".to_owned(),
         },
         Change::Network(_) => "network".to_owned(),
+        Change::Payload(_) => "payload".to_owned(),
         Change::Cluster(_) => "cluster".to_owned(),
     }
 }

@@ -10,8 +10,10 @@ use shoal_proto::model::{
 
 use super::Problems;
 use super::name::check_service_name;
+use super::payload_references::check_payload_references;
 use super::ports::{check_conflicts, check_endpoint};
 use super::task::check_task;
+use super::templates::check_templates;
 use crate::limits::{OVERLAYS_MAX, REPLICAS_MAX, SPEC_BYTES};
 use crate::store::Tables;
 
@@ -26,6 +28,8 @@ pub(crate) fn check_service(tables: &Tables, own: Option<&Service>, spec: &Servi
     check_update("rollback", &spec.rollback, &mut problems);
     check_endpoint(&spec.endpoint, &mut problems);
     check_networks(tables, spec, &mut problems);
+    check_payload_references(tables, &spec.task.container, &mut problems);
+    check_templates(spec, &mut problems);
     if own.is_none_or(|own| own.spec.endpoint != spec.endpoint) {
         check_conflicts(tables, own.map(|own| own.id), &spec.endpoint, &mut problems);
     }

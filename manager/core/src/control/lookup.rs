@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use shoal_proto::model::{ControlError, ControlErrorKind, Network, Node, Service, Task};
+use shoal_proto::model::{ControlError, ControlErrorKind, Network, Node, Payload, PayloadKind, Service, Task};
 
 use crate::store::Tables;
 
@@ -21,6 +21,22 @@ pub(crate) fn find_network<'a>(tables: &'a Tables, reference: &str) -> Result<&'
     match exact.or_else(named) {
         Some(network) => Ok(network),
         None => by_prefix("network", reference, tables.networks().map(|it| (it.id.to_string(), it))),
+    }
+}
+
+pub(crate) fn find_payload<'a>(
+    tables: &'a Tables,
+    kind: PayloadKind,
+    reference: &str,
+) -> Result<&'a Arc<Payload>, ControlError> {
+    let exact = reference.parse().ok().and_then(|id| tables.payload(id)).filter(|payload| payload.kind == kind);
+    let named = || tables.payload_named(kind, reference);
+    match exact.or_else(named) {
+        Some(payload) => Ok(payload),
+        None => {
+            let all = tables.payloads().filter(|payload| payload.kind == kind);
+            by_prefix(&kind.to_string(), reference, all.map(|it| (it.id.to_string(), it)))
+        }
     }
 }
 

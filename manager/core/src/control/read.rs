@@ -8,7 +8,7 @@ use shoal_proto::model::{
     ServiceId, ServiceMode, ServiceStatus, ServiceView, Task, TaskFilter, TaskState,
 };
 
-use super::{find_network, find_node, find_service, find_task};
+use super::{find_network, find_node, find_payload, find_service, find_task, payloads};
 use crate::deciders::condition::is_gone;
 use crate::deciders::membership::MembersView;
 use crate::store::Tables;
@@ -25,7 +25,9 @@ pub(crate) fn is_read(request: &ControlRequest) -> bool {
         | Ask::ListTasks { .. }
         | Ask::GetTask { .. }
         | Ask::ListNetworks
-        | Ask::GetNetwork { .. } => true,
+        | Ask::GetNetwork { .. }
+        | Ask::ListPayloads { .. }
+        | Ask::GetPayload { .. } => true,
         Ask::UpdateCluster { .. }
         | Ask::UpdateNode { .. }
         | Ask::RemoveNode { .. }
@@ -34,7 +36,10 @@ pub(crate) fn is_read(request: &ControlRequest) -> bool {
         | Ask::RemoveService { .. }
         | Ask::CreateNetwork { .. }
         | Ask::RemoveNetwork { .. }
-        | Ask::VerifyNetworks => false,
+        | Ask::VerifyNetworks
+        | Ask::CreatePayload { .. }
+        | Ask::UpdatePayload { .. }
+        | Ask::RemovePayload { .. } => false,
     }
 }
 
@@ -73,6 +78,13 @@ impl Reader<'_> {
             }
             ControlRequest::GetNetwork { reference } => {
                 ControlReply::Network(Box::new((**find_network(tables, reference)?).clone()))
+            }
+            ControlRequest::ListPayloads { kind } => {
+                let all = tables.payloads().filter(|payload| payload.kind == *kind);
+                ControlReply::Payloads(all.map(|payload| payloads::shown(payload)).collect())
+            }
+            ControlRequest::GetPayload { kind, reference } => {
+                ControlReply::Payload(Box::new(payloads::shown(find_payload(tables, *kind, reference)?)))
             }
             write => {
                 debug_assert!(is_read(write), "writes go elsewhere");

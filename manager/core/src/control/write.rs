@@ -6,7 +6,7 @@ use shoal_proto::model::{
     UpdateState, UpdateStatus, Version,
 };
 
-use super::{find_network, find_node, find_service};
+use super::{find_network, find_node, find_service, payloads};
 use crate::ObjectKey;
 use crate::admit::{
     check_cluster, check_network_removal, check_node_removal, check_node_update, check_service, check_service_change,
@@ -50,6 +50,11 @@ pub(crate) fn write(
             draft.remove(ObjectKey::Network(id));
             Ok(ControlReply::Done)
         }
+        ControlRequest::CreatePayload { kind, spec } => payloads::create(draft, random, kind, *spec),
+        ControlRequest::UpdatePayload { kind, reference, version, spec } => {
+            payloads::update(draft, (kind, &reference), version, *spec)
+        }
+        ControlRequest::RemovePayload { kind, reference } => payloads::remove(draft, kind, &reference),
         read => {
             debug_assert!(!super::is_read(&read), "reads go elsewhere");
             Ok(ControlReply::Done)
@@ -59,7 +64,7 @@ pub(crate) fn write(
 
 /// Whether the writer has seen all that people did to the object. What the managers did since then does not matter:
 /// their writes and people's do not touch.
-fn check_version(draft: &Draft, key: ObjectKey, seen: Version) -> Result<(), ControlError> {
+pub(super) fn check_version(draft: &Draft, key: ObjectKey, seen: Version) -> Result<(), ControlError> {
     let tables = draft.tables();
     let newest = tables.version(key).unwrap_or_default();
     if seen >= tables.spec_written(key) && seen <= newest {
@@ -116,7 +121,7 @@ fn create_network(draft: &mut Draft, random: &mut Random, spec: NetworkSpec) -> 
 }
 
 /// An identifier that no object has.
-fn fresh<T: Id>(random: &mut Random, is_free: impl Fn(&T) -> bool) -> T {
+pub(super) fn fresh<T: Id>(random: &mut Random, is_free: impl Fn(&T) -> bool) -> T {
     loop {
         let id = random.id();
         if is_free(&id) {

@@ -10,6 +10,7 @@ use shoal_proto::model::{
 
 use super::assemble::{self, Shared, is_assigned};
 use super::drain::Drains;
+use super::payloads::PayloadsTold;
 use crate::{CloseReason, Output, SessionId};
 
 /// A worker's stream.
@@ -27,6 +28,7 @@ pub(super) struct Session {
     peers: BTreeMap<(NetworkId, NodeId), Arc<PeerEndpoints>>,
     services: BTreeMap<ServiceId, Arc<ServiceEndpoints>>,
     names: BTreeMap<(NetworkId, ServiceId), Arc<NetworkService>>,
+    payloads: PayloadsTold,
 }
 
 /// What may differ from what the worker was told. Of networks that it does not have it is told nothing.
@@ -69,6 +71,7 @@ impl Session {
             peers: BTreeMap::new(),
             services: BTreeMap::new(),
             names: BTreeMap::new(),
+            payloads: PayloadsTold::default(),
         }
     }
 
@@ -105,25 +108,49 @@ impl Session {
         Output::CloseSession { node, session: self.id, reason }
     }
 
-    /// What is new to the worker; at first, everything.
-    pub(super) fn flush(&mut self, shared: &mut Shared<'_>, drains: &Drains, node: NodeId) -> Option<Output> {
+    /// What is new to the worker; at first, everything. More than one difference only for secrets and configs that are
+    /// large: tasks wait for theirs.
+    pub(super) fn flush(&mut self, shared: &mut Shared<'_>, drains: &Drains, node: NodeId) -> Vec<Output> {
         if self.revision == Revision(0) {
             self.stale = Stale { verify: self.stale.verify, ..everything(shared, drains, node) };
         }
-        let mut diff = AssignmentDiff {
+        let mut diff = self.next_difference(shared);
+        self.tell_stale(shared, drains, node, &mut diff);
+        let mut outputs = Vec::new();
+        loop {
+            let is_more = self.payloads.tell(shared.tables, &mut diff);
+            if !diff.is_empty() {
+                self.revision = diff.result;
+                let told = diff.services.keys().copied().chain(diff.names.keys().map(|(_, service)| *service));
+                self.unacknowledged.extend(told.map(|service| (service, diff.result)));
+                let next = self.next_difference(shared);
+                let diff = std::mem::replace(&mut diff, next);
+                outputs.push(Output::Assign { node, session: self.id, diff });
+            }
+            if !is_more {
+                return outputs;
+            }
+        }
+    }
+
+    fn next_difference(&self, shared: &Shared<'_>) -> AssignmentDiff {
+        AssignmentDiff {
             base: self.revision,
             result: Revision(self.revision.0 + 1),
             index: shared.tables.index(),
             verify: self.stale.verify,
             ..AssignmentDiff::default()
-        };
+        }
+    }
+
+    fn tell_stale(&mut self, shared: &mut Shared<'_>, drains: &Drains, node: NodeId, diff: &mut AssignmentDiff) {
         if std::mem::take(&mut self.stale.networks) {
             // Marks what comes and goes with them.
-            self.tell_networks(shared, node, &mut diff);
+            self.tell_networks(shared, node, diff);
         }
         let stale = std::mem::take(&mut self.stale);
         for id in stale.tasks {
-            self.tell_task(shared, (node, id), &mut diff);
+            self.tell_task(shared, (node, id), diff);
         }
         for id in stale.services {
             let now = shared.service(id);
@@ -153,17 +180,12 @@ impl Session {
                 diff.drained.insert(id, now);
             }
         }
-        if diff.is_empty() {
-            return None;
-        }
-        self.revision = diff.result;
-        let told = diff.services.keys().copied().chain(diff.names.keys().map(|(_, service)| *service));
-        self.unacknowledged.extend(told.map(|service| (service, diff.result)));
-        Some(Output::Assign { node, session: self.id, diff })
     }
 
     fn tell_task(&mut self, shared: &Shared<'_>, (node, id): (NodeId, TaskId), diff: &mut AssignmentDiff) {
-        let Some(task) = assemble::task(shared.tables, node, id) else {
+        let task = assemble::task(shared.tables, node, id);
+        self.payloads.refer(id, task.map(|task| &**task));
+        let Some(task) = task else {
             if self.tasks.remove(&id).is_some() {
                 diff.tasks.insert(id, None);
             }

@@ -54,6 +54,8 @@ impl Dirty {
             Change::Node(node) => self.mark_node(node, tables),
             Change::Service(service) => self.mark_service(service),
             Change::Network(_) => self.allocate = true,
+            // Nothing is decided by them.
+            Change::Payload(_) => {}
             Change::Cluster(cluster) => {
                 let limit = |it: &shoal_proto::model::Cluster| it.spec.task_history_retention_limit;
                 if cluster.before.as_deref().map(limit) != cluster.after.as_deref().map(limit) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use shoal_proto::model::{
-    Cluster, Labels, Meta, Network, NetworkAttachment, Node, NodeId, PortConfig, Service, ServiceId, Task, TaskId,
-    TaskSpec, TaskState, TaskStatus, Timestamp, Version,
+    Cluster, Labels, Meta, Network, NetworkAttachment, Node, NodeId, Payload, PortConfig, Service, ServiceId, Task,
+    TaskId, TaskSpec, TaskState, TaskStatus, Timestamp, Version,
 };
 
 use super::{Slot, Tables};
@@ -32,6 +32,7 @@ pub enum Write {
     Cluster { expected: Option<Version>, object: Arc<Cluster> },
     Network { expected: Option<Version>, object: Arc<Network> },
     Node { expected: Option<Version>, object: Arc<Node> },
+    Payload { expected: Option<Version>, object: Arc<Payload> },
     Service { expected: Option<Version>, object: Arc<Service> },
     Task { expected: Option<Version>, record: Box<TaskRecord> },
     TaskPatch(Box<TaskPatch>),
@@ -170,6 +171,7 @@ impl Write {
             Write::Cluster { .. } => ObjectKey::Cluster,
             Write::Network { object, .. } => ObjectKey::Network(object.id),
             Write::Node { object, .. } => ObjectKey::Node(object.id),
+            Write::Payload { object, .. } => ObjectKey::Payload(object.id),
             Write::Service { object, .. } => ObjectKey::Service(object.id),
             Write::Task { record, .. } => ObjectKey::Task(record.id),
             Write::TaskPatch(patch) => ObjectKey::Task(patch.id),
@@ -182,6 +184,7 @@ impl Write {
             | Write::Cluster { expected, .. }
             | Write::Network { expected, .. }
             | Write::Node { expected, .. }
+            | Write::Payload { expected, .. }
             | Write::Service { expected, .. }
             | Write::Task { expected, .. } => *expected,
             Write::TaskPatch(patch) => patch.expected,
@@ -209,6 +212,7 @@ impl Tables {
                 Change::Cluster(it) => drop(self.set_cluster(it.after.clone())),
                 Change::Network(it) => drop(it.id(|n| n.id).map(|id| self.set_network(id, it.after.clone()))),
                 Change::Node(it) => drop(it.id(|n| n.id).map(|id| self.set_node(id, it.after.clone()))),
+                Change::Payload(it) => drop(it.id(|p| p.id).map(|id| self.set_payload(id, it.after.clone()))),
                 Change::Service(it) => drop(it.id(|s| s.id).map(|id| self.set_service(id, it.after.clone()))),
                 Change::Task(it) => drop(it.id(|t| t.id).map(|id| self.set_task(id, it.after.clone()))),
             }
@@ -229,6 +233,10 @@ impl Tables {
             Write::Node { object, .. } => {
                 let (id, after) = (object.id, Some(stamp.on(object, |object| &mut object.meta)));
                 Change::Node(Difference { before: self.set_node(id, after.clone()), after })
+            }
+            Write::Payload { object, .. } => {
+                let (id, after) = (object.id, Some(stamp.on(object, |object| &mut object.meta)));
+                Change::Payload(Difference { before: self.set_payload(id, after.clone()), after })
             }
             Write::Service { object, .. } => {
                 let (id, after) = (object.id, Some(stamp.on(object, |object| &mut object.meta)));
@@ -253,6 +261,7 @@ impl Tables {
             ObjectKey::Cluster => Change::Cluster(Difference { before: self.set_cluster(None), after: None }),
             ObjectKey::Node(id) => Change::Node(Difference { before: self.set_node(id, None), after: None }),
             ObjectKey::Network(id) => Change::Network(Difference { before: self.set_network(id, None), after: None }),
+            ObjectKey::Payload(id) => Change::Payload(Difference { before: self.set_payload(id, None), after: None }),
             ObjectKey::Service(id) => Change::Service(Difference { before: self.set_service(id, None), after: None }),
             ObjectKey::Task(id) => Change::Task(Difference { before: self.set_task(id, None), after: None }),
         }

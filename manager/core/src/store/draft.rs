@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    Cluster, Network, NetworkId, Node, NodeId, Service, ServiceId, Task, TaskId, Timestamp, Version,
+    Cluster, Network, NetworkId, Node, NodeId, Payload, Service, ServiceId, Task, TaskId, Timestamp, Version,
 };
 
 use super::Tables;
 use super::command::{Command, Stamp, TaskPatch, TaskRecord, Write};
 use crate::ObjectKey;
-use crate::limits::SERVICE_WEIGHT;
+use crate::limits::{PAYLOAD_WEIGHT, SERVICE_WEIGHT};
 use crate::output::{Change, Difference};
 
 /// Tables that run ahead of the log.
@@ -37,6 +37,7 @@ enum Stored {
     Cluster(Option<Arc<Cluster>>),
     Node(Option<Arc<Node>>),
     Network(Option<Arc<Network>>),
+    Payload(Option<Arc<Payload>>),
     Service(Option<Arc<Service>>),
     Task(Option<Arc<Task>>),
 }
@@ -137,6 +138,19 @@ impl Draft {
         self.news.push(Change::Network(Difference { before, after }));
     }
 
+    /// Writes a secret or a config.
+    pub fn put_payload(&mut self, payload: Payload) {
+        let id = payload.id;
+        let same = |old: &Arc<Payload>| old.kind == payload.kind && old.spec == payload.spec;
+        if self.tables.payload(id).is_some_and(same) {
+            return;
+        }
+        let after = Some(self.stamp().on(Arc::new(payload), |object| &mut object.meta));
+        let before = self.tables.set_payload(id, after.clone());
+        self.note(ObjectKey::Payload(id), Stored::Payload(before.clone()));
+        self.news.push(Change::Payload(Difference { before, after }));
+    }
+
     /// Writes a service.
     pub fn put_service(&mut self, service: Service) {
         let id = service.id;
@@ -173,6 +187,7 @@ impl Draft {
             Change::Cluster(it) => Stored::Cluster(it.before.clone()),
             Change::Node(it) => Stored::Node(it.before.clone()),
             Change::Network(it) => Stored::Network(it.before.clone()),
+            Change::Payload(it) => Stored::Payload(it.before.clone()),
             Change::Service(it) => Stored::Service(it.before.clone()),
             Change::Task(it) => Stored::Task(it.before.clone()),
         };
@@ -209,6 +224,7 @@ impl Draft {
     fn note(&mut self, key: ObjectKey, before: Stored) {
         self.weight += match key {
             ObjectKey::Service(_) | ObjectKey::Cluster => SERVICE_WEIGHT,
+            ObjectKey::Payload(_) => PAYLOAD_WEIGHT,
             _ => 1,
         };
         self.touched.entry(key).or_insert(before);
@@ -226,6 +242,9 @@ impl Draft {
             }
             (ObjectKey::Network(id), Stored::Network(before)) => {
                 Change::Network(Difference { before, after: tables.networks.get(&id).cloned() })
+            }
+            (ObjectKey::Payload(id), Stored::Payload(before)) => {
+                Change::Payload(Difference { before, after: tables.payload(id).cloned() })
             }
             (ObjectKey::Service(id), Stored::Service(before)) => {
                 Change::Service(Difference { before, after: tables.services.get(&id).cloned() })
@@ -252,6 +271,9 @@ impl Draft {
             Change::Network(Difference { before, after: Some(object) }) => {
                 Write::Network { expected: version(before.as_ref(), |it| it.meta.version), object: object.clone() }
             }
+            Change::Payload(Difference { before, after: Some(object) }) => {
+                Write::Payload { expected: version(before.as_ref(), |it| it.meta.version), object: object.clone() }
+            }
             Change::Service(Difference { before, after: Some(object) }) => {
                 Write::Service { expected: version(before.as_ref(), |it| it.meta.version), object: object.clone() }
             }
@@ -275,11 +297,13 @@ fn rank(change: &Change) -> u8 {
         Change::Service(it) if it.after.is_none() => 1,
         Change::Node(it) if it.after.is_none() => 2,
         Change::Network(it) if it.after.is_none() => 3,
-        Change::Cluster(_) => 4,
-        Change::Network(_) => 5,
-        Change::Node(_) => 6,
-        Change::Service(_) => 7,
-        Change::Task(_) => 8,
+        Change::Payload(it) if it.after.is_none() => 4,
+        Change::Cluster(_) => 5,
+        Change::Network(_) => 6,
+        Change::Node(_) => 7,
+        Change::Payload(_) => 8,
+        Change::Service(_) => 9,
+        Change::Task(_) => 10,
     }
 }
 
@@ -301,6 +325,7 @@ impl Change {
             Change::Cluster(_) => ObjectKey::Cluster,
             Change::Node(it) => id(it, |node| node.id, ObjectKey::Node),
             Change::Network(it) => id(it, |network| network.id, ObjectKey::Network),
+            Change::Payload(it) => id(it, |payload| payload.id, ObjectKey::Payload),
             Change::Service(it) => id(it, |service| service.id, ObjectKey::Service),
             Change::Task(it) => id(it, |task| task.id, ObjectKey::Task),
         }
@@ -311,6 +336,7 @@ impl Change {
             Change::Cluster(it) => it.before.as_ref().map(|object| object.meta.version),
             Change::Node(it) => it.before.as_ref().map(|object| object.meta.version),
             Change::Network(it) => it.before.as_ref().map(|object| object.meta.version),
+            Change::Payload(it) => it.before.as_ref().map(|object| object.meta.version),
             Change::Service(it) => it.before.as_ref().map(|object| object.meta.version),
             Change::Task(it) => it.before.as_ref().map(|object| object.meta.version),
         }
@@ -321,6 +347,7 @@ impl Change {
             Change::Cluster(it) => it.is_something(),
             Change::Node(it) => it.is_something(),
             Change::Network(it) => it.is_something(),
+            Change::Payload(it) => it.is_something(),
             Change::Service(it) => it.is_something(),
             Change::Task(it) => it.is_something(),
         }

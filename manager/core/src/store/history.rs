@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::ChangeSet;
-use crate::limits::{HISTORY_CHANGES, HISTORY_ENTRIES};
+use crate::limits::{HISTORY_CHANGES, HISTORY_ENTRIES, HISTORY_PAYLOADS};
+use crate::{Change, ChangeSet};
 
 /// Change sets in the order of the log, without gaps.
 #[derive(Debug, Default)]
@@ -27,11 +27,11 @@ impl History {
             *self = Self::since(set.index);
             return;
         }
-        self.changes += set.changes.len();
+        self.changes += weight(&set);
         self.sets.push_back(set);
         while self.sets.len() > HISTORY_ENTRIES || self.changes > HISTORY_CHANGES {
             let Some(oldest) = self.sets.pop_front() else { break };
-            self.changes -= oldest.changes.len();
+            self.changes -= weight(&oldest);
             self.since = oldest.index;
         }
     }
@@ -42,6 +42,15 @@ impl History {
         let held = index >= self.since;
         held.then(|| self.sets.iter().filter(|set| set.index > index).cloned().collect())
     }
+}
+
+/// How much of the room a set takes up.
+fn weight(set: &ChangeSet) -> usize {
+    let of_one = |change: &Change| match change {
+        Change::Payload(_) => HISTORY_CHANGES / HISTORY_PAYLOADS,
+        _ => 1,
+    };
+    set.changes.iter().map(of_one).sum()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use shoal_proto::codec::{self, CodecError};
-use shoal_proto::model::{Cluster, Network, Node, Service, ServiceId, TaskSpec, Version};
+use shoal_proto::model::{Cluster, Network, Node, Payload, Service, ServiceId, TaskSpec, Version};
 
 use super::Tables;
 use super::command::TaskRecord;
@@ -23,6 +23,8 @@ pub struct Image {
     cluster: Option<Arc<Cluster>>,
     networks: Vec<Arc<Network>>,
     nodes: Vec<Arc<Node>>,
+    #[serde(default)]
+    payloads: Vec<Arc<Payload>>,
     services: Vec<Arc<Service>>,
     specs: Vec<(ServiceId, Version, Arc<TaskSpec>)>,
     tasks: Vec<TaskRecord>,
@@ -42,6 +44,7 @@ impl Image {
             cluster: tables.cluster.clone(),
             networks: tables.networks.values().cloned().collect(),
             nodes: tables.nodes.values().cloned().collect(),
+            payloads: tables.payloads().cloned().collect(),
             services: tables.services.values().cloned().collect(),
             specs: specs.map(|((service, version), (spec, _))| (*service, *version, spec.clone())).collect(),
             tasks: tables.tasks.values().map(record).collect(),
@@ -72,6 +75,7 @@ impl Image {
         tables.index = self.index;
         tables.set_cluster(self.cluster);
         self.networks.into_iter().for_each(|it| drop(tables.set_network(it.id, Some(it))));
+        self.payloads.into_iter().for_each(|it| drop(tables.set_payload(it.id, Some(it))));
         self.nodes.into_iter().for_each(|it| drop(tables.set_node(it.id, Some(it))));
         self.services.into_iter().for_each(|it| drop(tables.set_service(it.id, Some(it))));
         let specs: BTreeMap<_, _> = self.specs.into_iter().map(|(id, version, spec)| ((id, version), spec)).collect();

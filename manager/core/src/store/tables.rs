@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    Cluster, Id, Network, NetworkId, Node, NodeId, PortProtocol, PublishMode, Role, Service, ServiceId, Task, TaskId,
-    TaskSpec, Version,
+    Cluster, Id, Network, NetworkId, Node, NodeId, Payload, PayloadId, PayloadKind, PortProtocol, PublishMode, Role,
+    Service, ServiceId, Task, TaskId, TaskSpec, Version,
 };
 
 use super::index::{Addresses, TaskIndex};
+use super::payloads::Payloads;
 use super::{NodeLoad, Slot, SlotKey};
 use crate::{Member, ObjectKey};
 
@@ -19,6 +20,7 @@ pub struct Tables {
     pub(super) cluster: Option<Arc<Cluster>>,
     pub(super) nodes: BTreeMap<NodeId, Arc<Node>>,
     pub(super) networks: BTreeMap<NetworkId, Arc<Network>>,
+    payloads: Payloads,
     pub(super) services: BTreeMap<ServiceId, Arc<Service>>,
     pub(super) tasks: BTreeMap<TaskId, Arc<Task>>,
     pub(super) task_index: TaskIndex,
@@ -87,6 +89,23 @@ impl Tables {
     #[must_use]
     pub fn ingress(&self) -> Option<&Arc<Network>> {
         self.networks.values().find(|network| network.spec.ingress)
+    }
+
+    /// One secret or config.
+    #[must_use]
+    pub fn payload(&self, id: PayloadId) -> Option<&Arc<Payload>> {
+        self.payloads.get(id)
+    }
+
+    /// All secrets and configs, in the order of their ids.
+    pub fn payloads(&self) -> impl Iterator<Item = &Arc<Payload>> {
+        self.payloads.all()
+    }
+
+    /// The secret or config of that name, letter case aside.
+    #[must_use]
+    pub fn payload_named(&self, kind: PayloadKind, name: &str) -> Option<&Arc<Payload>> {
+        self.payloads.named(kind, name)
     }
 
     /// One service.
@@ -219,6 +238,7 @@ impl Tables {
             ObjectKey::Cluster => self.cluster.as_ref().map(|object| object.meta.version),
             ObjectKey::Node(id) => self.nodes.get(&id).map(|object| object.meta.version),
             ObjectKey::Network(id) => self.networks.get(&id).map(|object| object.meta.version),
+            ObjectKey::Payload(id) => self.payload(id).map(|object| object.meta.version),
             ObjectKey::Service(id) => self.services.get(&id).map(|object| object.meta.version),
             ObjectKey::Task(id) => self.tasks.get(&id).map(|object| object.meta.version),
         }
@@ -297,6 +317,12 @@ impl Tables {
         if let Some(network) = &network {
             self.network_names.insert(folded(&network.spec.name), id);
         }
+        before
+    }
+
+    pub(super) fn set_payload(&mut self, id: PayloadId, payload: Option<Arc<Payload>>) -> Option<Arc<Payload>> {
+        let before = self.payloads.set(id, payload);
+        self.note_spec(ObjectKey::Payload(id));
         before
     }
 

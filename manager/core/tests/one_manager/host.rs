@@ -1,13 +1,16 @@
 //! The host that the tests drive: a plane, a disk, and one worker.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_manager_core::{Answer, ControlPlane, Input, NewSwarm, Output, PlaneConfig, RequestId, Restored, SessionId};
 use shoal_proto::model::{
     AssignmentSet, Availability, ClusterId, ClusterSpec, ControlError, ControlReply, ControlRequest, Id, JoinTokens,
-    NodeDescription, NodeId, PortConfig, PortProtocol, PortStatus, PublishMode, ResourceReservations, Revision, RootCa,
-    Sensitive, ServiceMode, ServiceSpec, TaskReport, TaskState, TaskStatus, Timestamp,
+    NodeDescription, NodeId, PayloadAssignment, PayloadId, PortConfig, PortProtocol, PortStatus, PublishMode,
+    ResourceReservations, Revision, RootCa, Sensitive, ServiceMode, ServiceSpec, TaskReport, TaskState, TaskStatus,
+    Timestamp,
 };
 
 /// A plane, a disk, and one worker that does what it is told.
@@ -17,6 +20,8 @@ pub(crate) struct Host {
     pub(crate) disk: Restored,
     pub(crate) replies: Vec<(RequestId, Result<Answer, ControlError>)>,
     pub(crate) told: AssignmentSet,
+    /// Secrets and configs that it was told.
+    pub(crate) payloads: BTreeMap<PayloadId, Arc<PayloadAssignment>>,
     /// The last set it was told.
     pub(crate) shown: Revision,
     /// The comparison that it was asked for last.
@@ -52,6 +57,7 @@ impl Host {
             disk,
             replies: Vec::new(),
             told: AssignmentSet::default(),
+            payloads: BTreeMap::new(),
             shown: Revision(0),
             asked: None,
             is_slow: false,
@@ -81,6 +87,7 @@ impl Host {
 
     pub(crate) fn open(&mut self) {
         self.told = AssignmentSet::default();
+        self.payloads.clear();
         let observed_address = IpAddr::from([10, 0, 0, 1]);
         let description = description();
         self.input(Input::SessionOpened {
@@ -113,7 +120,13 @@ impl Host {
                     Output::SaveSnapshot(snapshot) => self.disk.snapshot = Some(snapshot),
                     Output::Compact { through } => self.disk.entries.retain(|entry| entry.index > through),
                     Output::Reply { id, outcome, .. } => self.replies.push((id, outcome)),
-                    Output::Assign { node: to, session, diff } if to == node() => {
+                    Output::Assign { node: to, session, mut diff } if to == node() => {
+                        for (id, payload) in std::mem::take(&mut diff.payloads) {
+                            match payload {
+                                Some(payload) => self.payloads.insert(id, payload),
+                                None => self.payloads.remove(&id),
+                            };
+                        }
                         let revision = diff.result;
                         self.asked = diff.verify.or(self.asked);
                         self.told.apply(diff);

@@ -5,3 +5,4 @@
 mod control;
 mod host;
 mod networks;
+mod payloads;

@@ -26,7 +26,7 @@ impl Book {
                 self.removals.insert(name.clone());
             }
             // Networks hold nothing that a client could lose.
-            Wish::Network { .. } => {}
+            Wish::Network { .. } | Wish::Payload { .. } => {}
             Wish::Node { node, .. } => {
                 self.nodes.insert(*node, work.operation);
             }

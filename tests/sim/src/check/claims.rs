@@ -58,6 +58,8 @@ impl Claims {
         match change {
             Change::Cluster(difference) => self.cluster.clone_from(&difference.after),
             Change::Network(difference) => follow(&mut self.networks, difference, |network| network.id),
+            // What of them matters is with the workers: see `payloads`.
+            Change::Payload(_) => {}
             Change::Node(difference) => return self.node(difference, book),
             Change::Service(difference) => {
                 book.service(difference.before.as_deref(), difference.after.as_deref())?;

@@ -56,6 +56,7 @@ impl History {
         tables.cluster().into_iter().for_each(|it| replica.put(ObjectKey::Cluster, it.as_ref()));
         tables.nodes().for_each(|it| replica.put(ObjectKey::Node(it.id), it.as_ref()));
         tables.networks().for_each(|it| replica.put(ObjectKey::Network(it.id), it.as_ref()));
+        tables.payloads().for_each(|it| replica.put(ObjectKey::Payload(it.id), it.as_ref()));
         tables.services().for_each(|it| replica.put(ObjectKey::Service(it.id), it.as_ref()));
         tables.tasks().for_each(|it| replica.put(ObjectKey::Task(it.id), it.as_ref()));
         let outcome = self.compare(host, &mut replica);
@@ -134,6 +135,7 @@ impl Replica {
             Change::Cluster(difference) => self.follow(|_| ObjectKey::Cluster, difference),
             Change::Node(difference) => self.follow(|it| ObjectKey::Node(it.id), difference),
             Change::Network(difference) => self.follow(|it| ObjectKey::Network(it.id), difference),
+            Change::Payload(difference) => self.follow(|it| ObjectKey::Payload(it.id), difference),
             Change::Service(difference) => self.follow(|it| ObjectKey::Service(it.id), difference),
             Change::Task(difference) => self.follow(|it| ObjectKey::Task(it.id), difference),
         }

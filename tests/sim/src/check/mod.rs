@@ -2,12 +2,14 @@
 //!
 //! [`terms`] holds the consensus to one leader a term; [`history`] holds all planes to one history of the tables;
 //! [`claims`] holds that history to the rules of slots, addresses and ports; [`book`] holds it to what clients were
-//! promised; [`ending`] says what is not yet as wished once faults have stopped.
+//! promised; [`payloads`] holds workers to the secrets of their own tasks; [`ending`] says what is not yet as wished once
+//! faults have stopped.
 
 mod book;
 mod claims;
 pub(crate) mod ending;
 mod history;
+pub(crate) mod payloads;
 mod terms;
 
 use std::fmt;
@@ -54,6 +56,13 @@ impl Checks {
     /// Notes a violation, unless there was one before.
     pub(crate) fn violate(&mut self, invariant: &'static str, found: String) {
         self.violation.get_or_insert(Violation { invariant, found });
+    }
+
+    /// Notes what was looked at.
+    pub(crate) fn note(&mut self, outcomes: impl Iterator<Item = Result<(), Violation>>) {
+        if let Some(violation) = outcomes.filter_map(Result::err).next() {
+            self.violation.get_or_insert(violation);
+        }
     }
 
     /// The first violation.

@@ -8,7 +8,7 @@ mod workload;
 use shoal_manager_core::Answer;
 use shoal_proto::model::{
     Availability, ControlError, ControlErrorKind, ControlReply, ControlRequest, Labels, NetworkSpec, NodeId, NodeSpec,
-    Role, Rollback, ServiceId, ServiceMode, ServiceSpec, Version,
+    PayloadId, PayloadKind, PayloadReference, Role, Rollback, ServiceId, ServiceMode, ServiceSpec, Version,
 };
 
 use crate::draw::Draw;
@@ -33,6 +33,8 @@ pub(crate) struct Client {
     /// No new operations.
     pub(crate) resting: bool,
     services: Vec<String>,
+    /// Secrets and configs that it knows to be there.
+    payloads: Vec<PayloadReference>,
     names: u64,
     operations: u64,
     nodes: Nodes,
@@ -66,6 +68,7 @@ pub(crate) enum Wish {
     Change { name: String, change: Change },
     Remove { name: String },
     Network { name: String, remove: bool },
+    Payload { kind: PayloadKind, name: String, remove: bool },
     Node { node: NodeId, change: NodeChange },
 }
 
@@ -77,6 +80,8 @@ pub(crate) enum Change {
     Force,
     /// On this network, or off it.
     Network(String),
+    /// With this secret or config, or without it.
+    Payload(PayloadReference),
 }
 
 /// A change of a node.
@@ -124,6 +129,7 @@ impl Client {
             waiting: false,
             resting: false,
             services: Vec::new(),
+            payloads: Vec::new(),
             names: 0,
             operations: 0,
             nodes: Nodes { roles_move, ..Nodes::default() },
@@ -166,6 +172,13 @@ impl Client {
                     let spec = NetworkSpec { name: name.clone(), ..NetworkSpec::default() };
                     Step::Write(Box::new(ControlRequest::CreateNetwork { spec: Box::new(spec) }))
                 }
+                Wish::Payload { kind, name, remove: true } => {
+                    Step::Write(Box::new(ControlRequest::RemovePayload { kind: *kind, reference: name.clone() }))
+                }
+                Wish::Payload { kind, name, remove: false } => {
+                    let spec = Box::new(workload::payload_spec(name.clone()));
+                    Step::Write(Box::new(ControlRequest::CreatePayload { kind: *kind, spec }))
+                }
                 Wish::Change { .. } | Wish::Node { .. } => Step::Read,
             };
             let first_attempt = self.attempt + 1;
@@ -183,7 +196,10 @@ impl Client {
             (Step::Read, Wish::Create { name, .. } | Wish::Change { name, .. } | Wish::Remove { name }) => {
                 ControlRequest::GetService { reference: name.clone() }
             }
-            // Networks are nobody's own: they are written without looking.
+            // These are written without looking.
+            (Step::Read, Wish::Payload { kind, name, .. }) => {
+                ControlRequest::GetPayload { kind: *kind, reference: name.clone() }
+            }
             (Step::Read, Wish::Network { name, .. }) => ControlRequest::GetNetwork { reference: name.clone() },
         })
     }
@@ -226,10 +242,20 @@ impl Client {
                 self.read(service.id, service.meta.version, service.spec)
             }
             ControlReply::Node(view) => self.read_node(view.node.id, view.node.meta.version, view.node.spec),
+            ControlReply::PayloadCreated { payload } => {
+                self.note_payload(payload);
+                self.over()
+            }
             _ => {
                 self.note_done();
                 self.over()
             }
+        }
+    }
+
+    fn note_payload(&mut self, id: PayloadId) {
+        if let Some(Wish::Payload { kind, name, .. }) = self.work.as_ref().map(|work| &work.wish) {
+            self.payloads.push(workload::refer(*kind, id, name.clone()));
         }
     }
 
@@ -245,7 +271,7 @@ impl Client {
                 Next::Now
             }
             // It was removed by an attempt that was not answered.
-            (ControlErrorKind::NotFound, Wish::Remove { .. }) => {
+            (ControlErrorKind::NotFound, Wish::Remove { .. } | Wish::Payload { .. }) => {
                 self.note_done();
                 self.over()
             }
@@ -306,6 +332,9 @@ impl Client {
                 self.services.push(name);
             }
             Some(Wish::Remove { name }) => self.services.retain(|other| other != name),
+            Some(Wish::Payload { kind, name, .. }) => {
+                self.payloads.retain(|held| held.kind != *kind || held.name != *name);
+            }
             Some(Wish::Node { node, change: NodeChange::Availability(availability) }) => {
                 self.nodes.away.retain(|other| other != node);
                 if *availability != Availability::Active {
@@ -330,6 +359,10 @@ impl Client {
             let remove = self.operations > 3 && self.draw.happens(400);
             return Wish::Network { name: workload::network(&mut self.draw), remove };
         }
+        if self.draw.happens(100) {
+            let (kind, name) = workload::payload(&mut self.draw, self.number);
+            return Wish::Payload { kind, name, remove: self.draw.happens(300) };
+        }
         let held = self.draw.one_of(&self.services).cloned();
         match (held, self.draw.number(0..100)) {
             (None, _) => self.draw_creation(),
@@ -337,6 +370,7 @@ impl Client {
             (Some(name), 25..33) => Wish::Remove { name },
             (Some(name), 33..70) => Wish::Change { name, change: Change::Scale(workload::replicas(&mut self.draw)) },
             (Some(name), 70..74) => Wish::Change { name, change: Change::Force },
+            (Some(name), 80..88) if !self.payloads.is_empty() => self.draw_payload_change(name),
             (Some(name), 74..80) => Wish::Change { name, change: Change::Network(workload::network(&mut self.draw)) },
             (Some(name), _) => Wish::Change { name, change: Change::Image(self.draw.number(0..6)) },
         }
@@ -347,8 +381,18 @@ impl Client {
         // A name that was given up may be taken again.
         let number = if self.draw.happens(200) { self.draw.number(1..self.names + 1) } else { self.names };
         let name = format!("c{}-s{number}", self.number);
-        let spec = Box::new(workload::service(&mut self.draw, name.clone(), self.number));
+        let mut spec = Box::new(workload::service(&mut self.draw, name.clone(), self.number));
+        if self.draw.happens(300) {
+            spec.task.container.payloads.extend(self.draw.one_of(&self.payloads).cloned());
+        }
         Wish::Create { name, spec }
+    }
+
+    fn draw_payload_change(&mut self, name: String) -> Wish {
+        match self.draw.one_of(&self.payloads).cloned() {
+            Some(payload) => Wish::Change { name, change: Change::Payload(payload) },
+            None => self.draw_creation(),
+        }
     }
 
     fn draw_node_wish(&mut self) -> Wish {
@@ -390,6 +434,14 @@ impl Change {
                 spec.task.networks.retain(|wish| wish.target == "host");
                 if held == 0 {
                     spec.task.networks.push(workload::on_network(network.clone()));
+                }
+            }
+            Self::Payload(payload) => {
+                let held = &mut spec.task.container.payloads;
+                let before = held.len();
+                held.retain(|reference| reference.name != payload.name);
+                if held.len() == before {
+                    held.push(payload.clone());
                 }
             }
         }

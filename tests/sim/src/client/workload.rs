@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use shoal_proto::model::{
-    ContainerSpec, EndpointMode, EndpointSpec, FailureAction, NetworkAttachmentSpec, Placement, PortConfig,
-    PortProtocol, PublishMode, ResourceReservations, Resources, RestartPolicy, ServiceMode, ServiceSpec, TaskSpec,
-    UpdateConfig, UpdateOrder,
+    ContainerSpec, EndpointMode, EndpointSpec, FailureAction, FileTarget, NetworkAttachmentSpec, PayloadId,
+    PayloadKind, PayloadReference, PayloadSpec, PayloadTarget, Placement, PortConfig, PortProtocol, PublishMode,
+    ResourceReservations, Resources, RestartPolicy, ServiceMode, ServiceSpec, TaskSpec, UpdateConfig, UpdateOrder,
 };
 
 use crate::draw::Draw;
@@ -29,6 +29,23 @@ pub(super) fn network(draw: &mut Draw) -> String {
 /// The wish to be on it.
 pub(super) fn on_network(target: String) -> NetworkAttachmentSpec {
     NetworkAttachmentSpec { target, aliases: vec!["alias".to_owned()], driver_options: Default::default() }
+}
+
+/// A secret or config of a client's, which may be there or not.
+pub(super) fn payload(draw: &mut Draw, client: usize) -> (PayloadKind, String) {
+    let kind = if draw.happens(500) { PayloadKind::Secret } else { PayloadKind::Config };
+    (kind, format!("c{client}-p{}", draw.number(0..3)))
+}
+
+/// It, as it is to be.
+pub(super) fn payload_spec(name: String) -> PayloadSpec {
+    PayloadSpec { data: name.clone().into_bytes().into(), name, ..PayloadSpec::default() }
+}
+
+/// The wish to see it.
+pub(super) fn refer(kind: PayloadKind, id: PayloadId, name: String) -> PayloadReference {
+    let file = FileTarget { name: name.clone(), uid: 0, gid: 0, mode: 0o444 };
+    PayloadReference { kind, id, name, target: PayloadTarget::File(file) }
 }
 
 /// A service for a client.

@@ -7,6 +7,7 @@ use shoal_proto::model::Timestamp;
 use shoal_worker_core::{Action, Input};
 
 use super::World;
+use crate::check::payloads;
 use crate::event::{Daemon, Event};
 use crate::host::{AgentProcess, Host, LiveSession, host_at, spread};
 use crate::limits::{AGENT_QUEUE, HEARTBEAT, RECONNECT, REDIRECTS, REGISTER_TIMEOUT, SILENCE};
@@ -47,6 +48,8 @@ impl World {
             let Some(agent) = of.agent.as_mut().filter(|agent| !agent.saving) else { return };
             let Some(input) = agent.inbox.pop_front() else { return };
             let actions = agent.core.handle(now, input);
+            let held = payloads::check_held(&agent.core);
+            self.checks.note(actions.iter().map(payloads::check_action).chain([held]));
             let persists = |action: &Action| matches!(action, Action::PersistAssignments(_) | Action::PersistEnded(_));
             if actions.iter().any(persists) {
                 agent.saving = true;
