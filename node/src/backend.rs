@@ -8,6 +8,7 @@ mod control;
 mod events;
 mod images;
 mod networks;
+mod secrets;
 mod services;
 mod swarm;
 mod system;

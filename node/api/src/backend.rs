@@ -19,21 +19,21 @@ use crate::query::{
     ServiceCreateQuery, ServiceListQuery, ServiceUpdateQuery, SwarmUpdateQuery, TerminalSize,
 };
 use crate::types::{
-    AuthConfig, AuthStatus, Config, ContainerInspect, ContainerSummary, DiskUsage, DistributionInspect, EventMessage,
-    ExecCreateRequest, ExecInspect, ExecStartRequest, Filters, HostVerification, ImageDeleteItem, ImageInspect,
-    ImageSummary, InitRequest, JoinRequest, LocalNodeState, NetworkCreateRequest, NetworkCreateResponse,
-    NetworkResource, Node, NodeSpec, ProgressMessage, Secret, Service, ServiceCreateResponse, ServiceSpec,
+    AuthConfig, AuthStatus, Config, ConfigSpec, ContainerInspect, ContainerSummary, DiskUsage, DistributionInspect,
+    EventMessage, ExecCreateRequest, ExecInspect, ExecStartRequest, Filters, HostVerification, ImageDeleteItem,
+    ImageInspect, ImageSummary, InitRequest, JoinRequest, LocalNodeState, NetworkCreateRequest, NetworkCreateResponse,
+    NetworkResource, Node, NodeSpec, ProgressMessage, Secret, SecretSpec, Service, ServiceCreateResponse, ServiceSpec,
     ServiceUpdateResponse, StringMap, Swarm, SwarmSpec, SystemInfo, SystemVersion, Task, Timestamp, VolumeListResponse,
 };
 
 /// Everything that the server needs.
 pub trait Backend:
-    SystemBackend + SwarmBackend + ServiceBackend + ImageBackend + ContainerBackend + NetworkBackend
+    SystemBackend + SwarmBackend + ServiceBackend + SecretBackend + ImageBackend + ContainerBackend + NetworkBackend
 {
 }
 
 impl<T> Backend for T where
-    T: SystemBackend + SwarmBackend + ServiceBackend + ImageBackend + ContainerBackend + NetworkBackend
+    T: SystemBackend + SwarmBackend + ServiceBackend + SecretBackend + ImageBackend + ContainerBackend + NetworkBackend
 {
 }
 
@@ -105,7 +105,7 @@ pub trait SwarmBackend: Send + Sync + 'static {
     async fn remove_node(&self, id: &str, force: bool) -> Result<(), ApiError>;
 }
 
-/// Services, tasks, and what they refer to.
+/// Services and tasks.
 #[async_trait]
 pub trait ServiceBackend: Send + Sync + 'static {
     async fn list_services(&self, query: ServiceListQuery) -> Result<Vec<Service>, ApiError>;
@@ -137,12 +137,37 @@ pub trait ServiceBackend: Send + Sync + 'static {
     async fn inspect_task(&self, id: &str) -> Result<Task, ApiError>;
 
     async fn task_logs(&self, id: &str, query: LogsQuery) -> Result<LogFeed, ApiError>;
+}
 
-    /// Filter keys: id, name, names, label.
+/// Secrets and configs.
+#[async_trait]
+pub trait SecretBackend: Send + Sync + 'static {
+    /// Without their data. Filter keys: id, name, names, label.
     async fn list_secrets(&self, filters: Filters) -> Result<Vec<Secret>, ApiError>;
+
+    /// Without its data.
+    async fn inspect_secret(&self, id: &str) -> Result<Secret, ApiError>;
+
+    /// Answers its id.
+    async fn create_secret(&self, spec: SecretSpec) -> Result<String, ApiError>;
+
+    /// `version` is the one that the client saw. Only labels may differ.
+    async fn update_secret(&self, id: &str, version: u64, spec: SecretSpec) -> Result<(), ApiError>;
+
+    async fn remove_secret(&self, id: &str) -> Result<(), ApiError>;
 
     /// Filter keys: id, name, names, label.
     async fn list_configs(&self, filters: Filters) -> Result<Vec<Config>, ApiError>;
+
+    async fn inspect_config(&self, id: &str) -> Result<Config, ApiError>;
+
+    /// Answers its id.
+    async fn create_config(&self, spec: ConfigSpec) -> Result<String, ApiError>;
+
+    /// `version` is the one that the client saw. Only labels may differ.
+    async fn update_config(&self, id: &str, version: u64, spec: ConfigSpec) -> Result<(), ApiError>;
+
+    async fn remove_config(&self, id: &str) -> Result<(), ApiError>;
 }
 
 /// Images of this host, and registries.

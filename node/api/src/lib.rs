@@ -20,7 +20,8 @@ mod server;
 #[cfg(feature = "server")]
 pub use backend::{
     Backend, ByteReader, ByteWriter, ContainerBackend, EventFeed, ExecOutput, ExecStarted, ExecStreams, ImageBackend,
-    LogFeed, LogRecord, NetworkBackend, OutputStream, ServiceBackend, SwarmBackend, SwarmMembership, SystemBackend,
+    LogFeed, LogRecord, NetworkBackend, OutputStream, SecretBackend, ServiceBackend, SwarmBackend, SwarmMembership,
+    SystemBackend,
 };
 #[cfg(feature = "server")]
 pub use error::{ApiError, ErrorKind};

@@ -7,7 +7,7 @@ use shoal_api::{ApiError, ErrorKind};
 use shoal_manager::ManagerHandle;
 use shoal_proto::model::{
     Cluster, ControlError, ControlErrorKind, ControlReply, ControlRequest, HostVerification, Network, NetworkId,
-    NodeView, ServiceView, Task, TaskFilter,
+    NodeView, Payload, PayloadId, PayloadKind, ServiceView, Task, TaskFilter,
 };
 
 use crate::docker::WordError;
@@ -121,6 +121,27 @@ impl Control {
     pub(super) async fn verify_networks(&self) -> Result<Vec<HostVerification>, ApiError> {
         match self.ask(ControlRequest::VerifyNetworks).await? {
             ControlReply::NetworksVerified(hosts) => Ok(hosts),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn payloads(&self, kind: PayloadKind) -> Result<Vec<Payload>, ApiError> {
+        match self.ask(ControlRequest::ListPayloads { kind }).await? {
+            ControlReply::Payloads(payloads) => Ok(payloads),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn payload(&self, kind: PayloadKind, reference: &str) -> Result<Payload, ApiError> {
+        match self.ask(ControlRequest::GetPayload { kind, reference: reference.to_owned() }).await? {
+            ControlReply::Payload(payload) => Ok(*payload),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn create_payload(&self, request: ControlRequest) -> Result<PayloadId, ApiError> {
+        match self.ask(request).await? {
+            ControlReply::PayloadCreated { payload } => Ok(payload),
             other => Err(unexpected(&other)),
         }
     }

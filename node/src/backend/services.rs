@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use base64::Engine;
-use shoal_api::types::{
-    AuthConfig, Config, Filters, Secret, Service, ServiceCreateResponse, ServiceSpec, ServiceUpdateResponse, Task,
-};
+use shoal_api::types::{AuthConfig, Filters, Service, ServiceCreateResponse, ServiceSpec, ServiceUpdateResponse, Task};
 use shoal_api::{
     ApiError, LogFeed, LogsQuery, RegistryAuthFrom, ServiceBackend, ServiceCreateQuery, ServiceListQuery,
     ServiceUpdateQuery,
@@ -119,18 +117,6 @@ impl ServiceBackend for Daemon {
         Err(ApiError::not_implemented(
             "logs of a task are not gathered in this release: use `logs` of its container on its host",
         ))
-    }
-
-    async fn list_secrets(&self, _filters: Filters) -> Result<Vec<Secret>, ApiError> {
-        self.control()?;
-        // This release has no secrets: a swarm's list of them is empty.
-        Ok(Vec::new())
-    }
-
-    async fn list_configs(&self, _filters: Filters) -> Result<Vec<Config>, ApiError> {
-        self.control()?;
-        // This release has no configs: a swarm's list of them is empty.
-        Ok(Vec::new())
     }
 }
 

@@ -6,6 +6,7 @@ use shoal_proto::model::{
     Ulimit, VolumeOptions,
 };
 
+use super::secret::{references, shown_references};
 use super::word::{WordError, duration, nanoseconds, said};
 
 /// The container that a client wants.
@@ -47,17 +48,11 @@ pub(super) fn container_spec(spec: types::ContainerSpec) -> Result<ContainerSpec
             WordError::new("TaskTemplate.ContainerSpec.OomScoreAdj", spec.oom_score_adj, "-1000 to 1000 is expected")
         })?,
         pull_credentials: None,
-        payloads: Vec::new(),
+        payloads: references(spec.secrets, spec.configs)?,
     })
 }
 
 fn refuse_absent(spec: &types::ContainerSpec) -> Result<(), WordError> {
-    if let Some(secret) = spec.secrets.first() {
-        return Err(WordError::absent("TaskTemplate.ContainerSpec.Secrets", &secret.secret_name));
-    }
-    if let Some(config) = spec.configs.first() {
-        return Err(WordError::absent("TaskTemplate.ContainerSpec.Configs", &config.config_name));
-    }
     if !matches!(spec.isolation.as_str(), "" | "default") {
         return Err(WordError::new(
             "TaskTemplate.ContainerSpec.Isolation",
@@ -188,6 +183,7 @@ fn dns(config: types::DnsConfig) -> DnsConfig {
 pub(super) fn shown_container_spec(spec: ContainerSpec) -> types::ContainerSpec {
     let dns =
         types::DnsConfig { nameservers: spec.dns.nameservers, search: spec.dns.search, options: spec.dns.options };
+    let (secrets, configs) = shown_references(spec.payloads);
     types::ContainerSpec {
         image: spec.image,
         labels: spec.labels.into_iter().collect(),
@@ -209,8 +205,8 @@ pub(super) fn shown_container_spec(spec: ContainerSpec) -> types::ContainerSpec 
         healthcheck: spec.health_check.map(shown_health_check),
         hosts: spec.hosts,
         dns_config: Some(dns),
-        secrets: Vec::new(),
-        configs: Vec::new(),
+        secrets,
+        configs,
         isolation: "default".to_owned(),
         sysctls: spec.sysctls.into_iter().collect(),
         capability_add: spec.capability_add,

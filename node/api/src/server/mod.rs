@@ -19,6 +19,7 @@ mod nodes;
 mod params;
 mod request_body;
 mod routes;
+mod secrets;
 mod serve;
 mod services;
 mod stdcopy;

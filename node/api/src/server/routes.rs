@@ -5,7 +5,7 @@ use axum::http::Method;
 use axum::routing::{get, post};
 
 use super::serve::App;
-use super::{containers, distribution, events, exec, images, networks, nodes, services, swarm, system, tasks};
+use super::{containers, distribution, events, exec, images, networks, nodes, secrets, services, swarm, system, tasks};
 use crate::error::ApiError;
 
 /// All routes, without the version before them.
@@ -58,10 +58,14 @@ fn swarm_routes() -> Router<App> {
         .route("/tasks", get(tasks::list))
         .route("/tasks/{id}", get(tasks::inspect))
         .route("/tasks/{id}/logs", get(tasks::logs))
-        .route("/secrets", get(tasks::list_secrets))
-        .route("/secrets/{id}", get(tasks::inspect_secret))
-        .route("/configs", get(tasks::list_configs))
-        .route("/configs/{id}", get(tasks::inspect_config))
+        .route("/secrets", get(secrets::list_secrets))
+        .route("/secrets/create", post(secrets::create_secret))
+        .route("/secrets/{id}", get(secrets::inspect_secret).delete(secrets::remove_secret))
+        .route("/secrets/{id}/update", post(secrets::update_secret))
+        .route("/configs", get(secrets::list_configs))
+        .route("/configs/create", post(secrets::create_config))
+        .route("/configs/{id}", get(secrets::inspect_config).delete(secrets::remove_config))
+        .route("/configs/{id}/update", post(secrets::update_config))
 }
 
 fn image_routes() -> Router<App> {

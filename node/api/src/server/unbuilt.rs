@@ -29,7 +29,6 @@ const SERVICES: &str = "run it as a service (service create)";
 const TASKS: &str = "containers here belong to services; use service update, service scale or service rm";
 const READING: &str = "use exec and logs";
 const IMAGES: &str = "images are pulled, loaded and removed here; build and publish them elsewhere";
-const SECRETS: &str = "hand the values to the service by --env or --mount for now";
 const NETWORKS: &str = "services use ports (--publish) and --network host for now";
 const VOLUMES: &str = "a volume is made when a service first mounts it";
 const PRUNING: &str = "remove objects one by one";
@@ -77,12 +76,6 @@ const UNBUILT: &[(&str, &str, &str)] = &[
     ("POST", "/build/cancel", BUILDING),
     ("POST", "/session", BUILDING),
     ("POST", "/grpc", BUILDING),
-    ("POST", "/secrets/create", SECRETS),
-    ("POST", "/secrets/{}/update", SECRETS),
-    ("DELETE", "/secrets/{}", SECRETS),
-    ("POST", "/configs/create", SECRETS),
-    ("POST", "/configs/{}/update", SECRETS),
-    ("DELETE", "/configs/{}", SECRETS),
     ("POST", "/networks/{}/connect", NETWORKS),
     ("POST", "/networks/{}/disconnect", NETWORKS),
     ("POST", "/networks/prune", PRUNING),

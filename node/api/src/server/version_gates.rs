@@ -2,7 +2,8 @@
 //! sends, and fields that it expects are added to what it gets. Docker's rules, by version.
 
 use super::version::ApiVersion;
-use crate::types::{ContainerSpec, ImageInspect, ImageSummary, InitRequest, Service, ServiceSpec};
+use crate::error::ApiError;
+use crate::types::{ContainerSpec, Driver, ImageInspect, ImageSummary, InitRequest, Service, ServiceSpec};
 
 /// Applies the rules to a service that a client sends.
 pub(super) fn service_spec(version: ApiVersion, spec: &mut ServiceSpec) {
@@ -67,6 +68,19 @@ pub(super) fn service(version: ApiVersion, service: &mut Service) {
     if version.before(25) {
         service.spec.networks = service.spec.task_template.networks.clone();
     }
+}
+
+/// Applies the rules to a secret or config that a client makes.
+///
+/// # Errors
+/// When a client that can't know of templates asks for one.
+pub(super) fn templating(version: ApiVersion, kind: &str, templating: Option<&Driver>) -> Result<(), ApiError> {
+    if version.before(37) && templating.is_some() {
+        return Err(ApiError::invalid_parameter(format!(
+            "{kind} templating is not supported on the specified API version: use 1.37 or later"
+        )));
+    }
+    Ok(())
 }
 
 /// Applies the rules to `POST /swarm/init`.

@@ -3,6 +3,7 @@
 
 mod containers;
 mod images;
+mod secrets;
 mod services;
 mod swarm;
 mod system;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use shoal_api::types::{EventMessage, ExecInspect, Service, Task, Timestamp};
+use shoal_api::types::{Config, EventMessage, ExecInspect, Secret, Service, Task, Timestamp};
 use shoal_api::{ApiError, ListenAddress, LogRecord, serve};
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,8 @@ pub(crate) struct Fake {
 struct State {
     calls: Vec<String>,
     services: Vec<Service>,
+    secrets: Vec<Secret>,
+    configs: Vec<Config>,
     past_events: Vec<EventMessage>,
     execs: BTreeMap<String, containers::Exec>,
     loaded: Vec<u8>,

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use shoal_api::types::{
-    Config, Endpoint, Filters, ReplicatedService, Secret, Service, ServiceCreateResponse, ServiceSpec, ServiceStatus,
+    Endpoint, Filters, ReplicatedService, Service, ServiceCreateResponse, ServiceSpec, ServiceStatus,
     ServiceUpdateResponse, StringMap, Task, TaskState, TaskStatus, Version,
 };
 use shoal_api::{
@@ -160,15 +160,5 @@ impl ServiceBackend for Fake {
     async fn task_logs(&self, id: &str, query: LogsQuery) -> Result<LogFeed, ApiError> {
         let state = self.noted(format!("task_logs({id}, {query:?})"));
         find(&tasks(&state), id, task_name).map(|task| log_feed(&query, task)).ok_or_else(|| no_such("task", id))
-    }
-
-    async fn list_secrets(&self, filters: Filters) -> Result<Vec<Secret>, ApiError> {
-        self.note(format!("list_secrets({})", filters.to_json()));
-        Ok(Vec::new())
-    }
-
-    async fn list_configs(&self, filters: Filters) -> Result<Vec<Config>, ApiError> {
-        self.note(format!("list_configs({})", filters.to_json()));
-        Ok(Vec::new())
     }
 }
