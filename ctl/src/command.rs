@@ -9,6 +9,7 @@ use crate::image::{ImageCommand, ImageListArgs, ImageRemoveArgs, LoadArgs, PullA
 use crate::network::NetworkCommand;
 use crate::node::NodeCommand;
 use crate::output::console::print;
+use crate::payload::{ConfigCommand, SecretCommand};
 use crate::service::ServiceCommand;
 use crate::swarm::SwarmCommand;
 use crate::system::{EventsArgs, FormatArgs, InspectArgs, SystemCommand, client_text};
@@ -37,6 +38,12 @@ pub(crate) enum Command {
     /// Manage services
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Manage swarm secrets
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Manage swarm configs
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Manage containers
     #[command(subcommand)]
     Container(ContainerCommand),
@@ -98,6 +105,8 @@ impl Command {
             Self::Swarm(command) => command.run(client).await,
             Self::Node(command) => command.run(client).await,
             Self::Service(command) => command.run(client).await,
+            Self::Secret(command) => command.run(client).await,
+            Self::Config(command) => command.run(client).await,
             Self::Container(command) => command.run(client).await,
             Self::Image(command) => command.run(client).await,
             Self::Network(command) => command.run(client).await,

@@ -19,6 +19,9 @@ pub(crate) const LIST_ERROR_WIDTH: usize = 30;
 
 /// Bytes of one JSON answer: a list of 100,000 tasks is about 200 MB, more is a server gone wrong.
 pub(crate) const ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Bytes of a secret's or config's file that are read: twice what a config may have, docker's value, so that the daemon
+/// can say what is too much.
+pub(crate) const PAYLOAD_BYTES_MAX: u64 = 2 * (1000 << 10);
 /// Bytes of one line of a progress or event stream: messages are below 1 kB, this stops a server without line ends.
 pub(crate) const STREAM_LINE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one frame of a multiplexed stream; the engine writes at most 16 kB a frame, service logs one line a frame.

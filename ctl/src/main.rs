@@ -12,6 +12,7 @@ mod limits;
 mod network;
 mod node;
 mod output;
+mod payload;
 mod service;
 mod swarm;
 mod system;

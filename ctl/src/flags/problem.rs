@@ -37,7 +37,7 @@ pub(crate) enum FlagError {
     Time { flag: &'static str, value: String },
     #[error("tty service logs only supported with --raw")]
     TtyLogs,
-    #[error("{0:?} is not a kind of object: use container, image, network, service, task or node")]
+    #[error("{0:?} is not a kind of object: use container, image, network, service, task, node, secret or config")]
     Kind(String),
     #[error("no archive to load: standard input is a terminal")]
     NoArchive,

@@ -66,11 +66,13 @@ async fn find(client: &Client, name: &str, wanted: Option<&str>) -> Result<Value
     Err(Error::NotFound { kind: "object", name: name.to_owned() })
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 8] = [
     Kind { name: "container", before: "/containers/", after: "/json", of_swarm: false },
     Kind { name: "image", before: "/images/", after: "/json", of_swarm: false },
     Kind { name: "network", before: "/networks/", after: "", of_swarm: false },
     Kind { name: "service", before: "/services/", after: "", of_swarm: true },
     Kind { name: "task", before: "/tasks/", after: "", of_swarm: true },
     Kind { name: "node", before: "/nodes/", after: "", of_swarm: true },
+    Kind { name: "secret", before: "/secrets/", after: "", of_swarm: true },
+    Kind { name: "config", before: "/configs/", after: "", of_swarm: true },
 ];
