@@ -31,7 +31,7 @@ pub fn task(task: Task, networks: &BTreeMap<NetworkId, Network>) -> types::Task 
         networks_attachments: attachments.collect(),
         spec: shown_task_spec((*task.spec).clone()),
         service_id: task.service.to_string(),
-        slot: task.slot,
+        slot: task.shown_slot(),
         node_id: task.node.map(|node| node.to_string()).unwrap_or_default(),
         status: status(task.status),
         desired_state: state(task.desired),
