@@ -163,6 +163,10 @@ impl Driver {
                 // Fails only when the caller waits no longer.
                 let _ = reply.send(self.core.tables().certificate_role(node));
             }
+            Message::WantLogs { node, wanted, reply } => {
+                // Fails only when the caller waits no longer.
+                let _ = reply.send(self.state.sessions.offer(node, &SessionEvent::Logs(wanted)));
+            }
             Message::Stop => {
                 self.state.stop_by.get_or_insert_with(|| Instant::now() + TRANSFER_TIMEOUT);
                 inputs.push(Input::TransferLeadership);

@@ -8,6 +8,7 @@ mod caller;
 mod control;
 mod dispatcher;
 mod listener;
+mod logs;
 mod raft;
 mod refusals;
 mod session;
@@ -19,6 +20,7 @@ use shoal_manager_core::Leadership;
 use shoal_proto::grpc::certificate_authority_server::CertificateAuthorityServer;
 use shoal_proto::grpc::control_server::ControlServer;
 use shoal_proto::grpc::dispatcher_server::DispatcherServer;
+use shoal_proto::grpc::logs_server::LogsServer;
 use shoal_proto::grpc::raft_server::RaftServer;
 use shoal_proto::model::{NodeId, Role};
 use tokio::net::TcpListener;
@@ -35,8 +37,8 @@ use crate::ca::Identity;
 use crate::handle::ManagerHandle;
 use crate::leader::FORWARDED;
 use crate::limits::{
-    DRAIN_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, LEADER_WAIT, MESSAGE_BYTES, STREAM_WINDOW_BYTES,
-    WORKER_MESSAGE_BYTES,
+    DRAIN_TIMEOUT, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, LEADER_WAIT, LOG_BATCH_BYTES_MAX, MESSAGE_BYTES,
+    STREAM_WINDOW_BYTES, WORKER_MESSAGE_BYTES,
 };
 use crate::tls::NodeTls;
 use caller::Caller;
@@ -81,6 +83,7 @@ impl Door {
         let dispatcher = DispatcherServer::new(services.clone())
             .max_decoding_message_size(WORKER_MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES);
+        let logs = LogsServer::new(services.clone()).max_decoding_message_size(LOG_BATCH_BYTES_MAX);
         let serving = Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
@@ -90,6 +93,7 @@ impl Door {
             .add_service(raft)
             .add_service(control)
             .add_service(dispatcher)
+            .add_service(logs)
             .serve_with_incoming_shutdown(ReceiverStream::new(self.connections), stop.cancelled());
         let late = async {
             stop.cancelled().await;

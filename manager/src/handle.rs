@@ -8,17 +8,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shoal_manager_core::{Answer, ChangeSet, Leadership, Member};
-use shoal_proto::grpc::LeaveRequest;
+use shoal_proto::codec::encode;
+use shoal_proto::grpc::{LeaveRequest, LogsWanted, LogsWantedOfNode};
 use shoal_proto::model::{
-    ClusterId, ControlError, ControlErrorKind, ControlReply, ControlRequest, NodeId, Reachability,
+    ClusterId, ControlError, ControlErrorKind, ControlReply, ControlRequest, LogOptions, LogRequest, LogTarget, NodeId,
+    Reachability, ServiceId,
 };
 use tokio::sync::{broadcast, watch};
 use tokio::time::{sleep, timeout};
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::driver::{Ask, Mailbox, View};
 use crate::leader::{CarryError, LeaderClient};
-use crate::limits::{ANSWER_GRACE, CALL_RETRY, LEADER_WAIT, REQUEST_TIMEOUT};
+use crate::limits::{ANSWER_GRACE, CALL_RETRY, LEADER_WAIT, LOG_NODE_PATIENCE, REQUEST_TIMEOUT};
+use crate::logs::{Gatherer, LogDesk, LogLines};
 use crate::tls::ManagerConnector;
 
 /// Docker's words, which its users know.
@@ -40,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) changes: broadcast::Sender<Arc<ChangeSet>>,
     pub(crate) connector: ManagerConnector,
     pub(crate) leader: LeaderClient,
+    pub(crate) logs: Arc<LogDesk>,
 }
 
 /// What this manager knows of the managers.
@@ -119,6 +123,54 @@ impl ManagerHandle {
             }
         })
         .await
+    }
+
+    /// Reads what containers of a target wrote, on all nodes. `service` is the target's own, or that of its task.
+    ///
+    /// # Errors
+    /// As [`ManagerHandle::call`]; of kind `Unavailable` when too many read.
+    pub async fn read_logs(
+        &self,
+        target: LogTarget,
+        service: ServiceId,
+        options: LogOptions,
+    ) -> Result<LogLines, ControlError> {
+        let (gatherer, lines) = Gatherer::new(self.clone(), target, service, options).await?;
+        tokio::spawn(gatherer.run());
+        Ok(lines)
+    }
+
+    /// Has the leader tell a node that logs are wanted. It may be asked again without harm.
+    pub(crate) async fn want_logs(&self, node: NodeId, request: &LogRequest) -> Result<(), Status> {
+        let request = encode(request).map_err(|_| Status::internal("the request can't be written"))?;
+        let wanted = LogsWanted { request: request.into() };
+        let view = self.view();
+        if view.is_leader() {
+            return self.want_logs_here(node, wanted).await;
+        }
+        let leader = view.leader_address().ok_or_else(|| Status::unavailable(NO_LEADER))?;
+        let request = LogsWantedOfNode { node_id: node.to_string(), wanted: Some(wanted) };
+        self.0.leader.want_logs(leader, request, LOG_NODE_PATIENCE).await
+    }
+
+    /// Tells a node's session, which is at this manager while it leads.
+    pub(crate) async fn want_logs_here(&self, node: NodeId, wanted: LogsWanted) -> Result<(), Status> {
+        match self.0.mailbox.want_logs(node, wanted).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Status::unavailable(format!("node {node} has no session that takes this now; try again"))),
+            Err(stopped) => Err(Status::unavailable(stopped.to_string())),
+        }
+    }
+
+    /// host:port where nodes reach this manager, once it is a member.
+    pub(crate) fn own_address(&self) -> Option<String> {
+        let view = self.view();
+        let own = view.members.iter().find(|member| member.raft_id == self.0.raft_id)?;
+        Some(own.address.clone())
+    }
+
+    pub(crate) fn logs_desk(&self) -> &Arc<LogDesk> {
+        &self.0.logs
     }
 
     /// Who leads. Changes are seen at once.
@@ -287,7 +339,7 @@ fn carried<T>(answer: Result<Result<T, ControlError>, CarryError>) -> Attempt<T>
     }
 }
 
-fn left<T>(status: &tonic::Status) -> Attempt<T> {
+fn left<T>(status: &Status) -> Attempt<T> {
     let error = |kind| ControlError::new(kind, status.message());
     match status.code() {
         Code::Unavailable | Code::Cancelled | Code::Unknown => Attempt::Lost(unavailable(NO_LEADER)),

@@ -9,8 +9,11 @@ use shoal_proto::codec::{CodecError, decode, encode};
 use shoal_proto::grpc::certificate_authority_client::CertificateAuthorityClient;
 use shoal_proto::grpc::control_answer::Outcome;
 use shoal_proto::grpc::control_client::ControlClient;
+use shoal_proto::grpc::logs_client::LogsClient;
 use shoal_proto::grpc::raft_client::RaftClient;
-use shoal_proto::grpc::{ControlCall, IssueReply, IssueRequest, JoinReply, JoinRequest, LeaveReply, LeaveRequest};
+use shoal_proto::grpc::{
+    ControlCall, IssueReply, IssueRequest, JoinReply, JoinRequest, LeaveReply, LeaveRequest, LogsWantedOfNode,
+};
 use shoal_proto::model::{ControlError, ControlReply, ControlRequest};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
@@ -110,6 +113,18 @@ impl LeaderClient {
     ) -> Result<LeaveReply, Status> {
         let channel = self.channel(address).await.map_err(unavailable)?;
         Ok(RaftClient::new(channel).leave(carried(request, deadline)).await?.into_inner())
+    }
+
+    /// Has the leader tell a node that logs are wanted.
+    pub(crate) async fn want_logs(
+        &self,
+        address: &str,
+        request: LogsWantedOfNode,
+        deadline: Duration,
+    ) -> Result<(), Status> {
+        let channel = self.channel(address).await.map_err(unavailable)?;
+        LogsClient::new(channel).want(carried(request, deadline)).await?;
+        Ok(())
     }
 
     async fn channel(&self, address: &str) -> Result<Channel, CarryError> {

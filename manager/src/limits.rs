@@ -143,3 +143,28 @@ pub const ANSWER_GRACE: Duration = Duration::from_millis(50);
 /// How long leaders must say that this manager is no member, and none lead it, before it believes them. A leader that was
 /// cut off, and may have missed that this manager joined, gives up its office sooner.
 pub const REMOVAL_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Readers of logs at one manager: each costs a connection of every node that has tasks of its target.
+pub const LOG_READERS_MAX: usize = 256;
+
+/// Sets of lines that wait for one reader, of all nodes together. Each node holds one more, and what its window takes; a
+/// node whose lines find no room waits.
+pub const LOG_SETS_WAITING: usize = 4;
+
+/// The largest batch of lines from a node: it sends some 64 KiB, and one line of a quarter megabyte at most beyond that.
+pub const LOG_BATCH_BYTES_MAX: usize = 2 << 20;
+
+/// How long a node that is ready may take to publish: a session that is renewed, and a connection.
+pub const LOG_NODE_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Between two words to a node that logs are wanted: the first may have been lost with a session.
+pub const LOG_WANT_RETRY: Duration = Duration::from_millis(500);
+
+/// Between two attempts with a node that did not publish, for one who follows.
+pub const LOG_NODE_RETRY: Duration = Duration::from_secs(5);
+
+/// Publications in a row that break off without a line, after which a node counts as missing.
+pub const LOG_ATTEMPTS: u32 = 3;
+
+/// How long a target that has ended must be quiet before its last line counts as said.
+pub const LOG_SETTLE: Duration = Duration::from_secs(1);

@@ -7,6 +7,7 @@ mod containers;
 mod control;
 mod events;
 mod images;
+mod logs;
 mod networks;
 mod secrets;
 mod services;

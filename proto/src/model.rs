@@ -9,6 +9,7 @@ mod cluster;
 mod container;
 mod control;
 mod id;
+mod log;
 mod meta;
 mod network;
 mod node;
@@ -32,6 +33,7 @@ pub use control::{
     ServiceView, TaskFilter,
 };
 pub use id::{ClusterId, Id, IdError, NetworkId, NodeId, PayloadId, ServiceId, TaskId};
+pub use log::{LogOptions, LogRequest, LogRequestId, LogResume, LogTarget};
 pub use meta::{Labels, Meta, Timestamp, Version};
 pub use network::{Cidr, CidrError, IpamConfig, LocalNetwork, Network, NetworkDriver, NetworkSpec};
 pub use node::{

@@ -56,6 +56,14 @@ pub(crate) const LOG_CHUNK_BYTES: usize = 64 << 10;
 pub(crate) const LOG_LINE_BYTES_MAX: usize = 256 << 10;
 /// Rotated log files that are looked for.
 pub(crate) const LOG_FILES_MAX: u32 = 1000;
+/// Requests for logs that wait for the publisher, which takes them at once; what finds no room is asked for again.
+pub(crate) const LOG_REQUESTS_WAITING: usize = 64;
+/// Readings of logs at a time: each holds a connection, and some open files for each container.
+pub(crate) const PUBLICATIONS_MAX: usize = 64;
+/// Batches of one reading that wait for the network: one is sent while the next is gathered.
+pub(crate) const LOG_BATCHES_WAITING: usize = 2;
+/// A batch of lines is sent once it has this many bytes: it spares messages, and is far below what managers take.
+pub(crate) const LOG_BATCH_BYTES: usize = 64 << 10;
 /// Volumes' folders nest no deeper than this while they are copied from an image; the kernel's paths end before.
 pub(crate) const COPY_DEPTH_MAX: usize = 256;
 /// Results of health checks kept for each container: Docker's number.

@@ -113,6 +113,7 @@ impl Worker {
             state,
             description: self.config.description.clone(),
             tunnel_keys,
+            logs: Arc::new(self.parts.containers.clone()),
             events: self.events.clone(),
         };
         let (driver, handle) = Driver::new(parts, saved);

@@ -120,26 +120,34 @@ impl Labels<'_> {
         Ok(text)
     }
 
-    /// `web.1.abcdefghijkl@host`.
+    /// `web.1.abcdefghijkl@host`; identifiers in place of names that are not asked for, or are not there any more.
     async fn name(&self, task: &str, service: &str, node: &str) -> Result<String, Error> {
         let short = |id: &str| if self.args.no_trunc { id.to_owned() } else { short_id(id).to_owned() };
-        let mut name = if self.args.no_resolve {
-            short(service)
-        } else {
-            let found: Service = super::update::fetch(self.client, service).await?;
-            let task = self.client.get(format!("/tasks/{task}"), ACTION).fetch::<Task>().await?;
-            let place = if task.slot > 0 { task.slot.to_string() } else { short(&task.node_id) };
-            format!("{}.{place}", found.spec.name)
-        };
+        let (mut name, mut host) = (short(service), short(node));
+        if !self.args.no_resolve {
+            let found = there(super::update::fetch(self.client, service).await)?;
+            let placed = there(self.client.get(format!("/tasks/{task}"), ACTION).fetch::<Task>().await)?;
+            name = found.map_or(name, |found: Service| found.spec.name);
+            if let Some(task) = placed {
+                let place = if task.slot > 0 { task.slot.to_string() } else { short(&task.node_id) };
+                name += &format!(".{place}");
+            }
+            let found = there(self.client.get(format!("/nodes/{node}"), ACTION).fetch::<Node>().await)?;
+            host = found.map_or(host, |found| found.description.hostname);
+        }
         if !self.args.no_task_ids {
             name += &format!(".{}", short(task));
         }
-        let host = if self.args.no_resolve {
-            short(node)
-        } else {
-            self.client.get(format!("/nodes/{node}"), ACTION).fetch::<Node>().await?.description.hostname
-        };
         Ok(format!("{name}@{host}"))
+    }
+}
+
+/// What was found; nothing when it was removed meanwhile.
+fn there<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::Api { status: 404, .. }) => Ok(None),
+        Err(other) => Err(other),
     }
 }
 

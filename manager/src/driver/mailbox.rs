@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shoal_manager_core::{Answer, CloseReason, Input, Member, NewSwarm, RequestId};
+use shoal_proto::grpc::LogsWanted;
 use shoal_proto::model::{AssignmentDiff, Availability, ControlError, ControlErrorKind, ControlRequest, NodeId, Role};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -30,6 +31,8 @@ pub(crate) enum Message {
     Sender(Member),
     /// The role that a node's certificate should have now; `None` for a node that is not of the swarm.
     CertificateRole { node: NodeId, reply: oneshot::Sender<Option<Role>> },
+    /// Logs of a node are wanted: its session is to say so. False when it has none that takes it now.
+    WantLogs { node: NodeId, wanted: LogsWanted, reply: oneshot::Sender<bool> },
     /// Hand over leadership, then end.
     Stop,
 }
@@ -49,6 +52,7 @@ pub(crate) enum Ask {
 pub(crate) enum SessionEvent {
     Assign(Box<AssignmentDiff>),
     News(SessionNews),
+    Logs(LogsWanted),
     Close(CloseReason),
 }
 
@@ -100,6 +104,13 @@ impl Mailbox {
                  again; make sure that more than half of the managers are online",
             )),
         }
+    }
+
+    /// Has a node's session say that logs are wanted. False when it has none that takes it now.
+    pub(crate) async fn want_logs(&self, node: NodeId, wanted: LogsWanted) -> Result<bool, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::WantLogs { node, wanted, reply }).await?;
+        answer.await.map_err(|_| Stopped)
     }
 
     /// What a node's certificate should say.

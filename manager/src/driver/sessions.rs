@@ -40,6 +40,14 @@ impl Sessions {
         Err(Gone)
     }
 
+    /// Queues an event that may be lost: one that finds no room costs no session. Whether it was taken.
+    pub(super) fn offer(&self, node: NodeId, event: &SessionEvent) -> bool {
+        let of_node = self.0.values().filter(|session| session.node == node);
+        // Room stays for what must not be lost.
+        let roomy = of_node.filter(|session| session.events.capacity() > session.events.max_capacity() / 2);
+        roomy.filter(|session| session.events.try_send(event.clone()).is_ok()).count() > 0
+    }
+
     pub(super) fn close(&mut self, session: SessionId, reason: CloseReason) {
         if let Some(open) = self.0.remove(&session) {
             // A queue that is full ends without the reason.
@@ -79,6 +87,19 @@ mod tests {
 
     fn news(role: Role) -> SessionNews {
         SessionNews { managers: [].into(), role, root_pem: String::new(), heartbeat: Duration::from_secs(1) }
+    }
+
+    #[test]
+    fn an_offer_costs_no_session() {
+        let mut sessions = Sessions::default();
+        let (events, mut queue) = mpsc::channel(2);
+        sessions.open(SessionId(1), NodeId::from_random(1), events);
+        let offer = SessionEvent::Close(CloseReason::Silent);
+        assert!(!sessions.offer(NodeId::from_random(2), &offer), "no session of that node");
+        assert!(sessions.offer(NodeId::from_random(1), &offer));
+        assert!(!sessions.offer(NodeId::from_random(1), &offer), "the rest is for what must not be lost");
+        assert!(sessions.tell(|_| news(Role::Worker)).is_empty());
+        assert!(queue.try_recv().is_ok() && queue.try_recv().is_ok());
     }
 
     #[test]

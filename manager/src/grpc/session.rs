@@ -92,6 +92,7 @@ impl Session {
                         heartbeat = news.heartbeat;
                         self.send(cluster_frame(news)).await?;
                     }
+                    Some(SessionEvent::Logs(wanted)) => self.send(ManagerKind::Logs(wanted)).await?,
                     Some(SessionEvent::Assign(diff)) => {
                         let diff = encode(&*diff).map_err(|_| Status::internal("the assignments can't be written"))?;
                         self.send(ManagerKind::Assignments(Assignments { diff: diff.into() })).await?;

@@ -50,6 +50,7 @@ pub(super) fn launch(config: &ManagerConfig, parts: Parts) -> Result<Manager, Ma
         changes: changes.clone(),
         connector: connector.clone(),
         leader: LeaderClient::new(connector.clone()),
+        logs: Arc::default(),
     }));
     let driver = Driver {
         core,

@@ -15,6 +15,7 @@ use shoal_worker::container::{self, ContainerError, ContainerView, ExecRequest, 
 
 use super::Daemon;
 use super::images::image_error;
+use super::logs::nanoseconds;
 use crate::docker::{self, container_inspect, container_summary};
 
 #[async_trait]
@@ -47,13 +48,6 @@ impl ContainerBackend for Daemon {
     }
 
     async fn container_logs(&self, id: &str, query: LogsQuery) -> Result<LogFeed, ApiError> {
-        let nanoseconds = |time: shoal_api::types::Timestamp| {
-            Timestamp(i64::try_from(time.unix_nanos()).unwrap_or(if time.unix_nanos() < 0 {
-                i64::MIN
-            } else {
-                i64::MAX
-            }))
-        };
         let wanted = LogQuery {
             follow: query.follow,
             stdout: query.streams.stdout,

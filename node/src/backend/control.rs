@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use shoal_api::types::TlsInfo;
 use shoal_api::{ApiError, ErrorKind};
-use shoal_manager::ManagerHandle;
+use shoal_manager::{LogLines, ManagerHandle};
 use shoal_proto::model::{
-    Cluster, ControlError, ControlErrorKind, ControlReply, ControlRequest, HostVerification, Network, NetworkId,
-    NodeView, Payload, PayloadId, PayloadKind, ServiceView, Task, TaskFilter,
+    Cluster, ControlError, ControlErrorKind, ControlReply, ControlRequest, HostVerification, LogOptions, LogTarget,
+    Network, NetworkId, NodeView, Payload, PayloadId, PayloadKind, ServiceId, ServiceView, Task, TaskFilter,
 };
 
 use crate::docker::WordError;
@@ -144,6 +144,16 @@ impl Control {
             ControlReply::PayloadCreated { payload } => Ok(payload),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// What containers of a target wrote, on all nodes.
+    pub(super) async fn logs(
+        &self,
+        target: LogTarget,
+        service: ServiceId,
+        options: LogOptions,
+    ) -> Result<LogLines, ApiError> {
+        self.manager.read_logs(target, service, options).await.map_err(refusal)
     }
 
     /// What every node of the swarm trusts, as Docker shows it.

@@ -80,11 +80,8 @@ impl ServiceBackend for Daemon {
         self.control()?.remove_service(id).await
     }
 
-    async fn service_logs(&self, id: &str, _query: LogsQuery) -> Result<LogFeed, ApiError> {
-        self.control()?.service(id).await?;
-        Err(ApiError::not_implemented(
-            "logs of a whole service are not gathered in this release: use `logs` of one container on its host",
-        ))
+    async fn service_logs(&self, id: &str, query: LogsQuery) -> Result<LogFeed, ApiError> {
+        self.logs_of_service(id, query).await
     }
 
     async fn list_tasks(&self, filters: Filters) -> Result<Vec<Task>, ApiError> {
@@ -112,11 +109,8 @@ impl ServiceBackend for Daemon {
         Ok(docker::task(task, &control.networks().await?))
     }
 
-    async fn task_logs(&self, id: &str, _query: LogsQuery) -> Result<LogFeed, ApiError> {
-        self.control()?.task(id).await?;
-        Err(ApiError::not_implemented(
-            "logs of a task are not gathered in this release: use `logs` of its container on its host",
-        ))
+    async fn task_logs(&self, id: &str, query: LogsQuery) -> Result<LogFeed, ApiError> {
+        self.logs_of_task(id, query).await
     }
 }
 

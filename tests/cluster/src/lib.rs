@@ -7,6 +7,7 @@
 
 #![expect(clippy::expect_used, reason = "a test that can't go on has failed")]
 
+pub mod follow;
 pub mod host;
 pub mod lan;
 pub mod registry;
@@ -15,6 +16,7 @@ pub mod swarm;
 mod sweep;
 pub mod wire;
 
+pub use follow::Follow;
 pub use host::{Client, Engine, Host, binary};
 pub use lan::Lan;
 pub use registry::Registry;

@@ -40,9 +40,10 @@ impl Inner {
         lay_out(&folder.payloads(), &creation.files)?;
         folder.save_record(&planned.record)?;
         let created = self.keeper.create(&planned.spec)?;
-        self.publish_for(&planned.record, "create", Default::default());
         let pid = i32::try_from(created.pid).unwrap_or_default();
         self.registry.insert(planned.record, ContainerLife::Created { pid });
+        // After that: who hears of it looks for it.
+        self.publish(id, "create", Default::default());
         Ok(())
     }
 

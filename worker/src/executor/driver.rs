@@ -11,9 +11,9 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::clock::Clock;
 use super::hands::Hands;
-use crate::limits::{INPUTS_A_TURN, INPUTS_WAITING, LEAVE_TIMEOUT, REQUESTS_WAITING};
+use crate::limits::{INPUTS_A_TURN, INPUTS_WAITING, LEAVE_TIMEOUT, LOG_REQUESTS_WAITING, REQUESTS_WAITING};
 use crate::network::TunnelKeys;
-use crate::session::{Outgoing, Session, SessionParts};
+use crate::session::{LogPublisher, LogSource, Outgoing, Session, SessionParts};
 use crate::state::StateFiles;
 use crate::{SwarmSession, WorkerError, WorkerEvent};
 
@@ -26,6 +26,7 @@ pub(crate) struct Driver {
     state: StateFiles,
     description: NodeDescription,
     tunnel_keys: TunnelKeys,
+    logs: Arc<dyn LogSource>,
     events: mpsc::Sender<WorkerEvent>,
     commands: mpsc::Receiver<Command>,
     inputs: mpsc::Sender<Input>,
@@ -49,6 +50,8 @@ pub(crate) struct DriverParts {
     pub(crate) description: NodeDescription,
     /// Its public keys of the tunnel.
     pub(crate) tunnel_keys: TunnelKeys,
+    /// What containers wrote.
+    pub(crate) logs: Arc<dyn LogSource>,
     /// To the node.
     pub(crate) events: mpsc::Sender<WorkerEvent>,
 }
@@ -90,6 +93,7 @@ impl Driver {
             state: parts.state,
             description: parts.description,
             tunnel_keys: parts.tunnel_keys,
+            logs: parts.logs,
             events: parts.events,
             commands,
             inputs,
@@ -154,16 +158,21 @@ impl Driver {
             Command::Serve(session) => {
                 self.session.abort_all();
                 self.outgoing = Arc::default();
+                let (logs, requests) = mpsc::channel(LOG_REQUESTS_WAITING);
+                let publisher =
+                    LogPublisher { source: Arc::clone(&self.logs), connect: Arc::clone(&session.connect), requests };
                 let parts = SessionParts {
                     description: self.description.clone(),
                     tunnel_keys: self.tunnel_keys.clone(),
                     data_path_address: session.data_path_address,
                     connect: session.connect,
                     outgoing: Arc::clone(&self.outgoing),
+                    logs,
                     inputs: self.inputs.clone(),
                     events: self.events.clone(),
                     root: std::sync::Mutex::default(),
                 };
+                self.session.spawn(publisher.run());
                 self.session.spawn(Session::new(parts, session.managers).run());
                 vec![Input::SessionDown]
             }

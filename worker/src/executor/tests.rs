@@ -51,6 +51,7 @@ impl Host {
             state,
             description: Default::default(),
             tunnel_keys: Default::default(),
+            logs: Arc::new(crate::testing::NoLogs),
             events: events_in,
         };
         let (driver, handle) = Driver::new(parts, saved);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use shoal_proto::model::{AssignmentDiff, NodeDescription};
+use shoal_proto::model::{AssignmentDiff, LogRequest, NodeDescription};
 use shoal_worker_core::Input;
 use tokio::sync::mpsc;
 
@@ -35,6 +35,8 @@ pub(crate) struct SessionParts {
     pub(crate) connect: Arc<dyn Connect>,
     /// What is to be told.
     pub(crate) outgoing: Arc<Outgoing>,
+    /// To the publisher of logs.
+    pub(crate) logs: mpsc::Sender<LogRequest>,
     /// To the core.
     pub(crate) inputs: mpsc::Sender<Input>,
     /// To the node.
@@ -130,6 +132,13 @@ impl SessionParts {
 
     pub(super) async fn event(&self, event: WorkerEvent) -> Result<(), SessionEnd> {
         self.events.send(event).await.map_err(|_| SessionEnd::Stopped)
+    }
+
+    /// Hands a request to the publisher. One that finds no room is made again by the manager, and holds up no session.
+    pub(super) fn want_logs(&self, request: LogRequest) {
+        if let Err(mpsc::error::TrySendError::Full(request)) = self.logs.try_send(request) {
+            tracing::warn!(manager = %request.manager, "a request for logs was put off: too many wait");
+        }
     }
 
     pub(super) async fn root_told(&self, root: String) -> Result<(), SessionEnd> {

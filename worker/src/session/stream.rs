@@ -180,6 +180,10 @@ impl Stream {
                 }
             }
             FromManager::Cluster(cluster) => follow(cluster, parts, candidates).await,
+            FromManager::Logs(wanted) => {
+                parts.want_logs(codec::decode(&wanted.request)?);
+                Ok(())
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 mod files;
 mod line;
 mod reader;
+mod source;
 
 pub use line::{LogRecord, OutputStream};
 pub use reader::LogQuery;
