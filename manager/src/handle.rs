@@ -226,6 +226,12 @@ impl ManagerHandle {
         }
     }
 
+    /// Whether both speak to the same running manager.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// This manager's node.
     #[must_use]
     pub fn node(&self) -> NodeId {

@@ -23,6 +23,7 @@ use shoal_api::ApiError;
 use shoal_worker::WorkerHandle;
 use shoal_worker::image::ImageStore;
 
+use crate::events::EventBoard;
 use crate::settings::Settings;
 use crate::swarm::{Membership, SwarmHandle};
 use control::Control;
@@ -34,6 +35,7 @@ pub struct Daemon {
     swarm: SwarmHandle,
     worker: WorkerHandle,
     engine_id: Arc<str>,
+    events: EventBoard,
 }
 
 const NOT_IN_SWARM: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.";
@@ -42,8 +44,14 @@ const NOT_MANAGER: &str = "This node is not a swarm manager. Worker nodes can't 
 impl Daemon {
     /// Answers by these; `engine_id` names this engine as long as its data-root lives.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, engine_id: Arc<str>, swarm: SwarmHandle, worker: WorkerHandle) -> Self {
-        Self { settings, swarm, worker, engine_id }
+    pub fn new(
+        settings: Arc<Settings>,
+        engine_id: Arc<str>,
+        swarm: SwarmHandle,
+        worker: WorkerHandle,
+        events: EventBoard,
+    ) -> Self {
+        Self { settings, swarm, worker, engine_id, events }
     }
 
     /// The way to the managers, when this node is one.

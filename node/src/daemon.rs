@@ -14,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::Daemon;
+use crate::events::SwarmEvents;
 use crate::host::HostFacts;
 use crate::limits::DRAIN_TIMEOUT;
 use crate::logging::{LogError, LogLevel};
@@ -103,7 +104,9 @@ async fn serve(settings: Arc<Settings>, matches: &ArgMatches, level: &LogLevel) 
     let (node, swarm) = SwarmNode::new(config, worker.clone(), events);
     let node = tokio::spawn(node.run());
     let engine_id = engine_id(&settings.data_root)?;
-    let backend = Arc::new(Daemon::new(Arc::clone(&settings), engine_id, swarm.clone(), worker.clone()));
+    let (watcher, events) = SwarmEvents::new(swarm.clone());
+    let watcher = tokio::spawn(watcher.run());
+    let backend = Arc::new(Daemon::new(Arc::clone(&settings), engine_id, swarm.clone(), worker.clone(), events));
     let stopping = CancellationToken::new();
     let mut listeners = Vec::new();
     for address in addresses(&settings) {
@@ -120,6 +123,7 @@ async fn serve(settings: Arc<Settings>, matches: &ArgMatches, level: &LogLevel) 
         swarm.stop().await;
         drop(node.await);
         drop(swarm);
+        drop(watcher.await);
         drop(api.await);
         drop(worker);
         drop(runner.await);

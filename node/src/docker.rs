@@ -6,6 +6,7 @@
 
 mod cluster;
 mod container;
+mod event;
 mod local;
 mod network;
 mod node;
@@ -16,6 +17,7 @@ mod task_spec;
 mod word;
 
 pub use cluster::{cluster_info, cluster_spec, join_tokens};
+pub use event::{TASK_EVENT, swarm_events};
 pub use local::{container_inspect, container_status, container_summary, health_status, is_on_network};
 pub use network::{host_verification, network_resource, network_spec};
 pub use node::{availability, node, node_spec};

@@ -9,6 +9,7 @@
 pub mod backend;
 pub mod daemon;
 pub mod docker;
+pub mod events;
 pub mod host;
 pub mod identity;
 pub mod limits;

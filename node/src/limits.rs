@@ -22,3 +22,10 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Ages that the key of encrypted networks may have: replacing one takes some seconds, and none should live for ever.
 pub const KEY_AGES: std::ops::RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(720 * 60 * 60);
+
+/// Events of the swarm's objects that are kept for those who ask late: some hours of a swarm that is worked on.
+pub const SWARM_EVENTS_KEPT: usize = 1024;
+
+/// Events of tasks that are kept, and that one who reads slowly may lag behind: a service of a thousand tasks that
+/// starts makes some ten thousand, of which the last tell how it went.
+pub const TASK_EVENTS_KEPT: usize = 4096;

@@ -15,8 +15,10 @@ use super::Daemon;
 impl Daemon {
     pub(super) async fn event_feed(&self) -> Result<EventFeed, ApiError> {
         let local = self.worker.events();
-        let past = local.past.into_iter().map(local_message).collect();
-        let live = messages(local.live, local_message);
+        let swarm = self.events.subscribe();
+        let mut past: Vec<EventMessage> = local.past.into_iter().map(local_message).chain(swarm.past).collect();
+        past.sort_by_key(|event| event.time_nano);
+        let live = stream::select(messages(local.live, local_message), messages(swarm.live, |event| event)).boxed();
         Ok(EventFeed { past, live })
     }
 }

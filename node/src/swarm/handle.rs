@@ -97,6 +97,12 @@ impl SwarmHandle {
         self.view.borrow().clone()
     }
 
+    /// What is known, and each change of it.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Arc<SwarmView>> {
+        self.view.clone()
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, SwarmError> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(request(reply)).await.map_err(|_| SwarmError::Ending)?;

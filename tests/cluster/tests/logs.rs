@@ -109,8 +109,8 @@ fn of_much_nothing_is_lost(swarm: &Swarm, registry: &Registry) {
 const MANY: usize = 40_000;
 
 fn what_cannot_be_read_is_refused(swarm: &Swarm) {
-    let create = ["service", "create", "-d", "--name", "mute", "--replicas", "0", "--log-driver", "none", "nothing:1"];
-    swarm.ask(0, &create).ok();
+    let create = ["service", "create", "-d", "--no-resolve-image", "--name", "mute", "--replicas", "0"];
+    swarm.ask(0, &[&create[..], &["--log-driver", "none", "nothing:1"]].concat()).ok();
     for client in [Client::Docker, Client::Shoal] {
         let refused = swarm.hosts[0].client(client, &["service", "logs", "mute"]).refused();
         assert!(refused.contains("does not support reading") && refused.contains("'none'"), "{client:?} {refused}");

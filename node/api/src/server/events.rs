@@ -72,9 +72,10 @@ fn with_old_fields(mut event: EventMessage) -> EventMessage {
     event
 }
 
-/// Whether an event passes all filters.
+/// Whether an event passes all filters. Those of tasks are not Docker's: only who asks for their type gets them.
 fn matches(filters: &Filters, event: &EventMessage) -> bool {
     filters.matches_exact("type", &event.kind)
+        && (event.kind != "task" || filters.contains("type"))
         && filters.matches_exact("scope", &event.scope)
         && filters.matches("event", |wanted| matches_action(wanted, &event.action))
         && filters.matches_labels("label", &event.actor.attributes)
@@ -89,11 +90,14 @@ fn matches_action(wanted: &str, action: &str) -> bool {
             && action.strip_prefix(wanted).is_some_and(|tail| tail.starts_with(':'))
 }
 
-/// By id, by a prefix of it, or by name.
+/// By id, by a prefix of it, or by name; tasks by their service or node, too.
 fn matches_object(kind: &str, wanted: &str, event: &EventMessage) -> bool {
-    event.kind == kind
-        && (event.actor.id.starts_with(wanted)
-            || event.actor.attributes.get("name").is_some_and(|name| name.starts_with(wanted)))
+    let begins = |key: &str| event.actor.attributes.get(key).is_some_and(|value| value.starts_with(wanted));
+    match (kind, event.kind.as_str()) {
+        ("service", "task") => begins("service") || begins("service.id"),
+        ("node", "task") => begins("node.id"),
+        (kind, of) => of == kind && (event.actor.id.starts_with(wanted) || begins("name")),
+    }
 }
 
 /// By id or name, with or without the tag; containers by the image that they run.
@@ -167,6 +171,15 @@ mod tests {
         ] {
             assert_eq!([pass(filters, &start), pass(filters, &exec), pass(filters, &pull)], wanted, "{filters}");
         }
+    }
+
+    #[test]
+    fn tasks_are_told_to_those_who_ask_for_them() {
+        let task = event("task", "update", &[("name", "web.1.ab"), ("service", "web"), ("node.id", "n1")]);
+        let pass = |filters: &str| matches(&Filters::parse(filters).unwrap(), &task);
+        assert!(!pass("{}") && !pass(r#"{"service":["web"]}"#));
+        assert!(pass(r#"{"type":["task"]}"#) && pass(r#"{"type":["task","node"],"service":["web"],"node":["n1"]}"#));
+        assert!(!pass(r#"{"type":["task"],"service":["db"]}"#));
     }
 
     #[test]
