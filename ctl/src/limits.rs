@@ -32,3 +32,6 @@ pub(crate) const FAILURES_MAX: usize = 3;
 /// How long a watch bears answers that say the daemon has trouble: a change of leader takes about a second, a daemon
 /// that restarts a few.
 pub(crate) const TROUBLE_MAX: Duration = Duration::from_secs(15);
+
+/// Bytes of an answer to a question: a word, and blanks around it.
+pub(crate) const CONFIRMATION_BYTES_MAX: u64 = 64;

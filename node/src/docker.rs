@@ -9,17 +9,21 @@ mod container;
 mod event;
 mod local;
 mod network;
+mod network_use;
 mod node;
 mod secret;
 mod service;
 mod task;
 mod task_spec;
+#[cfg(test)]
+mod testing;
 mod word;
 
 pub use cluster::{cluster_info, cluster_spec, join_tokens};
 pub use event::{TASK_EVENT, swarm_events};
 pub use local::{container_inspect, container_status, container_summary, health_status, is_on_network};
 pub use network::{host_verification, network_resource, network_spec};
+pub use network_use::{is_used, network_containers, network_peers, network_services, standing_network};
 pub use node::{availability, node, node_spec};
 pub use secret::{config, config_spec, secret, secret_spec};
 pub use service::{service, service_spec};

@@ -5,9 +5,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use shoal_proto::model::AssignmentSet;
 use shoal_runtime::client::{Keeper, KeeperOptions};
 use shoal_worker_core::CoreConfig;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::container::{ContainerDefaults, LocalContainers, LocalContainersParts};
@@ -45,6 +46,8 @@ struct Parts {
     containers: LocalContainers,
     volumes: Volumes,
     events: LocalEvents,
+    /// What the managers said last; empty outside a swarm.
+    assignments: watch::Sender<Arc<AssignmentSet>>,
 }
 
 #[derive(Debug)]
@@ -114,6 +117,7 @@ impl Worker {
             description: self.config.description.clone(),
             tunnel_keys,
             logs: Arc::new(self.parts.containers.clone()),
+            assignments: self.parts.assignments.clone(),
             events: self.events.clone(),
         };
         let (driver, handle) = Driver::new(parts, saved);
@@ -169,7 +173,13 @@ impl Parts {
                 hostname: config.description.hostname.clone(),
             },
         });
-        Ok(Self { images, containers: containers.map_err(WorkerError::Containers)?, volumes, events })
+        Ok(Self {
+            images,
+            containers: containers.map_err(WorkerError::Containers)?,
+            volumes,
+            events,
+            assignments: watch::Sender::default(),
+        })
     }
 }
 
@@ -213,6 +223,12 @@ impl WorkerHandle {
     #[must_use]
     pub fn volumes(&self) -> &Volumes {
         &self.parts.volumes
+    }
+
+    /// What the managers last said that this host should have; empty outside a swarm.
+    #[must_use]
+    pub fn assignments(&self) -> Arc<AssignmentSet> {
+        Arc::clone(&self.parts.assignments.borrow())
     }
 
     /// What happened on this host lately, and what happens from now on.

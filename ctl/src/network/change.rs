@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use shoal_api::types::{Ipam, IpamConfig, NetworkCreateRequest, NetworkCreateResponse};
+use shoal_api::types::{Ipam, IpamConfig, NetworkCreateRequest, NetworkCreateResponse, NetworkPruneResponse};
 
 use crate::error::{EXIT_DONE, Error};
-use crate::flags::pair::{Pair, label, to_map};
-use crate::output::console::print_line;
+use crate::flags::pair::{Filter, Pair, label, to_filters, to_map};
+use crate::output::console::{confirmed, print_line};
 use crate::transport::Client;
 
 #[derive(Args, Debug)]
@@ -57,6 +57,16 @@ pub(crate) struct NetworkRemoveArgs {
     networks: Vec<String>,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct NetworkPruneArgs {
+    /// Provide filter values (e.g. "until=24h", "label=tier=front", "label!=keep")
+    #[arg(long, value_name = "filter")]
+    filter: Vec<Filter>,
+    /// Do not prompt for confirmation
+    #[arg(short, long)]
+    force: bool,
+}
+
 pub(super) async fn create(args: NetworkCreateArgs, client: &Client) -> Result<u8, Error> {
     let call = client.post("/networks/create", "create the network");
     let created: NetworkCreateResponse = call.json(&args.into_request()).fetch().await?;
@@ -77,6 +87,22 @@ pub(super) async fn remove(args: NetworkRemoveArgs, client: &Client) -> Result<u
         }
     }
     Error::all(failures).map(|()| EXIT_DONE)
+}
+
+/// Removes what nobody uses, after a yes.
+pub(super) async fn prune(args: NetworkPruneArgs, client: &Client) -> Result<u8, Error> {
+    let warning = "WARNING! This will remove all networks of the swarm that no service uses.";
+    if !args.force && !confirmed(warning)? {
+        return Ok(EXIT_DONE);
+    }
+    let call = client.post("/networks/prune", "prune the networks").filters(&to_filters(&args.filter));
+    let pruned: NetworkPruneResponse = call.fetch().await?;
+    let deleted = pruned.networks_deleted.unwrap_or_default();
+    if !deleted.is_empty() {
+        print_line("Deleted Networks:")?;
+    }
+    deleted.iter().try_for_each(|name| print_line(name))?;
+    Ok(EXIT_DONE)
 }
 
 impl NetworkCreateArgs {

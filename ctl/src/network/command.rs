@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use shoal_api::types::NetworkResource;
 
-use super::change::{NetworkCreateArgs, NetworkRemoveArgs, create, remove};
+use super::change::{NetworkCreateArgs, NetworkPruneArgs, NetworkRemoveArgs, create, prune, remove};
 use super::verify::{NetworkVerifyArgs, verify};
 use crate::error::{EXIT_DONE, Error};
 use crate::flags::ListFlags;
@@ -22,6 +22,8 @@ pub(crate) enum NetworkCommand {
     /// List networks
     #[command(visible_alias = "list")]
     Ls(NetworkListArgs),
+    /// Remove all networks that nobody uses
+    Prune(NetworkPruneArgs),
     /// Remove one or more networks
     #[command(visible_alias = "remove")]
     Rm(NetworkRemoveArgs),
@@ -57,6 +59,7 @@ impl NetworkCommand {
             Self::Create(args) => create(args, client).await,
             Self::Inspect(args) => inspect(args, client).await,
             Self::Ls(args) => list(args, client).await,
+            Self::Prune(args) => prune(args, client).await,
             Self::Rm(args) => remove(args, client).await,
             Self::Verify(args) => verify(args, client).await,
         }

@@ -1,8 +1,9 @@
 //! Writing to the user's two streams. A reader that went away (`shoal ps | head`) ends the command without noise.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use crate::error::Error;
+use crate::limits::CONFIRMATION_BYTES_MAX;
 
 /// Writes text to standard output.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
@@ -28,6 +29,15 @@ pub(crate) fn print_error_bytes(bytes: &[u8]) -> Result<(), Error> {
 pub(crate) fn note(line: &str) {
     // Nothing is left to tell the user with when standard error itself is gone.
     let _gone = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Asks whether to go on after a warning. Anything but a yes is a no, the end of the input too.
+pub(crate) fn confirmed(warning: &str) -> Result<bool, Error> {
+    note(warning);
+    note("Are you sure you want to continue? [y/N]");
+    let mut answer = String::new();
+    io::stdin().lock().take(CONFIRMATION_BYTES_MAX).read_line(&mut answer).map_err(|source| Error::Input { source })?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Is standard output a terminal?

@@ -15,15 +15,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::ApiError;
 use crate::query::{
-    ContainerListQuery, ImageListQuery, ImageRemoveQuery, LogsQuery, NetworkInspectQuery, PullRequest,
-    ServiceCreateQuery, ServiceListQuery, ServiceUpdateQuery, SwarmUpdateQuery, TerminalSize,
+    ContainerListQuery, ImageListQuery, ImageRemoveQuery, LogsQuery, NetworkInspectQuery, NetworkPruneQuery,
+    PullRequest, ServiceCreateQuery, ServiceListQuery, ServiceUpdateQuery, SwarmUpdateQuery, TerminalSize,
 };
 use crate::types::{
     AuthConfig, AuthStatus, Config, ConfigSpec, ContainerInspect, ContainerSummary, DiskUsage, DistributionInspect,
     EventMessage, ExecCreateRequest, ExecInspect, ExecStartRequest, Filters, HostVerification, ImageDeleteItem,
     ImageInspect, ImageSummary, InitRequest, JoinRequest, LocalNodeState, NetworkCreateRequest, NetworkCreateResponse,
-    NetworkResource, Node, NodeSpec, ProgressMessage, Secret, SecretSpec, Service, ServiceCreateResponse, ServiceSpec,
-    ServiceUpdateResponse, StringMap, Swarm, SwarmSpec, SystemInfo, SystemVersion, Task, Timestamp, VolumeListResponse,
+    NetworkPruneResponse, NetworkResource, Node, NodeSpec, ProgressMessage, Secret, SecretSpec, Service,
+    ServiceCreateResponse, ServiceSpec, ServiceUpdateResponse, StringMap, Swarm, SwarmSpec, SystemInfo, SystemVersion,
+    Task, Timestamp, VolumeListResponse,
 };
 
 /// Everything that the server needs.
@@ -231,6 +232,9 @@ pub trait NetworkBackend: Send + Sync + 'static {
 
     /// Has every host compare what its kernel shows with what the managers want; all hosts of the swarm.
     async fn verify_networks(&self) -> Result<Vec<HostVerification>, ApiError>;
+
+    /// Removes networks that nobody uses.
+    async fn prune_networks(&self, query: NetworkPruneQuery) -> Result<NetworkPruneResponse, ApiError>;
 
     /// Filter keys: dangling, driver, label, name.
     async fn list_volumes(&self, filters: Filters) -> Result<VolumeListResponse, ApiError>;

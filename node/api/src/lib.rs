@@ -27,9 +27,9 @@ pub use backend::{
 pub use error::{ApiError, ErrorKind};
 #[cfg(feature = "server")]
 pub use query::{
-    ContainerListQuery, ImageListQuery, ImageRemoveQuery, LogStreams, LogsQuery, NetworkInspectQuery, PullRequest,
-    RegistryAuthFrom, ServiceCreateQuery, ServiceListQuery, ServiceUpdateQuery, SwarmUpdateQuery, TerminalSize,
-    TokenRotation,
+    ContainerListQuery, ImageListQuery, ImageRemoveQuery, LogStreams, LogsQuery, NetworkInspectQuery,
+    NetworkPruneQuery, PullRequest, RegistryAuthFrom, ServiceCreateQuery, ServiceListQuery, ServiceUpdateQuery,
+    SwarmUpdateQuery, TerminalSize, TokenRotation,
 };
 #[cfg(feature = "server")]
 pub use server::{ListenAddress, ListenError, Listener, serve};

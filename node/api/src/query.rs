@@ -162,6 +162,15 @@ pub struct NetworkInspectQuery {
     pub scope: String,
 }
 
+/// `POST /networks/prune`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkPruneQuery {
+    /// Those that were made before.
+    pub until: Option<Timestamp>,
+    /// Keys: label, `label!`.
+    pub filters: Filters,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

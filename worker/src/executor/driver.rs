@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shoal_proto::model::{AssignmentDiff, AssignmentSet, NodeDescription, Revision, TaskId, TaskStatus, Timestamp};
 use shoal_worker_core::{Action, CoreConfig, Input, PullId, Saved, WorkerCore};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::clock::Clock;
@@ -27,6 +27,7 @@ pub(crate) struct Driver {
     description: NodeDescription,
     tunnel_keys: TunnelKeys,
     logs: Arc<dyn LogSource>,
+    assignments: watch::Sender<Arc<AssignmentSet>>,
     events: mpsc::Sender<WorkerEvent>,
     commands: mpsc::Receiver<Command>,
     inputs: mpsc::Sender<Input>,
@@ -52,6 +53,8 @@ pub(crate) struct DriverParts {
     pub(crate) tunnel_keys: TunnelKeys,
     /// What containers wrote.
     pub(crate) logs: Arc<dyn LogSource>,
+    /// Where the present assignments are shown.
+    pub(crate) assignments: watch::Sender<Arc<AssignmentSet>>,
     /// To the node.
     pub(crate) events: mpsc::Sender<WorkerEvent>,
 }
@@ -86,6 +89,7 @@ impl Driver {
     pub(crate) fn new(parts: DriverParts, saved: Saved) -> (Self, DriverHandle) {
         let (commands_in, commands) = mpsc::channel(REQUESTS_WAITING);
         let (inputs, inbox) = mpsc::channel(INPUTS_WAITING);
+        parts.assignments.send_replace(Arc::new(saved.assignments.clone().unwrap_or_default()));
         let driver = Self {
             core: WorkerCore::new(parts.config, saved),
             clock: Clock::start(),
@@ -94,6 +98,7 @@ impl Driver {
             description: parts.description,
             tunnel_keys: parts.tunnel_keys,
             logs: parts.logs,
+            assignments: parts.assignments,
             events: parts.events,
             commands,
             inputs,
@@ -206,6 +211,9 @@ impl Driver {
         }
         for action in &actions {
             self.unsaved.note(action);
+            if let Action::PersistAssignments(set) = action {
+                self.assignments.send_replace(Arc::clone(set));
+            }
         }
         self.save().await;
         for action in actions {

@@ -52,6 +52,7 @@ impl Host {
             description: Default::default(),
             tunnel_keys: Default::default(),
             logs: Arc::new(crate::testing::NoLogs),
+            assignments: tokio::sync::watch::Sender::default(),
             events: events_in,
         };
         let (driver, handle) = Driver::new(parts, saved);

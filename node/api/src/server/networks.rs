@@ -2,14 +2,15 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use time::OffsetDateTime;
 
 use super::answer::{self, Answer};
-use super::params::Params;
+use super::params::{Params, moment};
 use super::request_body::JsonBody;
 use super::serve::App;
 use crate::error::ApiError;
-use crate::query::NetworkInspectQuery;
-use crate::types::{Filters, NetworkCreateRequest};
+use crate::query::{NetworkInspectQuery, NetworkPruneQuery};
+use crate::types::{Filters, NetworkCreateRequest, Timestamp};
 
 pub(super) async fn list(State(app): State<App>, params: Params) -> Answer {
     let filters = params.filters(&["dangling", "driver", "id", "label", "name", "scope", "type"])?;
@@ -32,6 +33,19 @@ pub(super) async fn remove(State(app): State<App>, Path(id): Path<String>) -> An
 
 pub(super) async fn verify(State(app): State<App>) -> Answer {
     answer::json(&app.backend.verify_networks().await?)
+}
+
+pub(super) async fn prune(State(app): State<App>, params: Params) -> Answer {
+    let filters = params.filters(&["label", "label!", "until"])?;
+    let until = match filters.values("until").next() {
+        None => None,
+        Some(text) => Some(moment(text, Timestamp(OffsetDateTime::now_utc())).ok_or_else(|| {
+            ApiError::invalid_parameter(format!(
+                "invalid filter 'until={text}': a duration such as 24h, an RFC 3339 time or seconds since 1970 are expected"
+            ))
+        })?),
+    };
+    answer::json(&app.backend.prune_networks(NetworkPruneQuery { until, filters }).await?)
 }
 
 pub(super) async fn list_volumes(State(app): State<App>, params: Params) -> Answer {

@@ -4,6 +4,8 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::error::ApiError;
 use crate::types::{AuthConfig, Filters, Timestamp};
@@ -95,6 +97,32 @@ impl<S: Sync> FromRequestParts<S> for RegistryAuth {
     }
 }
 
+/// A time as people name it: RFC 3339, seconds since 1970, or how long before `now` (`24h`, `1h30m`).
+pub(super) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
+        return Some(Timestamp(time));
+    }
+    unix_time(text).or_else(|| Some(Timestamp(now.0.checked_sub(span(text)?)?)))
+}
+
+/// `1h30m`: whole numbers of hours, minutes and seconds.
+fn span(text: &str) -> Option<time::Duration> {
+    let (mut rest, mut seconds) = (text, 0_i64);
+    while !rest.is_empty() {
+        let end = rest.find(|letter: char| !letter.is_ascii_digit())?;
+        let number: i64 = rest[..end].parse().ok()?;
+        let unit = match rest.as_bytes()[end] {
+            b'h' => 3600,
+            b'm' => 60,
+            b's' => 1,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[end + 1..];
+    }
+    (!text.is_empty()).then(|| time::Duration::seconds(seconds))
+}
+
 /// `SECONDS[.FRACTION]`, where the fraction has at most nine digits and is padded on the right.
 fn unix_time(text: &str) -> Option<Timestamp> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -142,6 +170,19 @@ mod tests {
         assert_eq!(nanos("since=-1.5"), Ok(Some(-1_500_000_000)));
         for broken in ["since=x", "since=1.0000000001", "since=1.-5", "since=99999999999999", "since=2026-01-01"] {
             assert!(nanos(broken).unwrap_err().message.contains("for since"), "{broken}");
+        }
+    }
+
+    #[test]
+    fn moments_are_times_or_spans_before_now() {
+        let now = Timestamp::from_unix_nanos(100_000 * 1_000_000_000).unwrap();
+        let seconds = |text| moment(text, now).map(|time| time.unix_nanos() / 1_000_000_000);
+        assert_eq!(seconds("1970-01-01T00:01:00Z"), Some(60));
+        assert_eq!(seconds("77"), Some(77));
+        assert_eq!(seconds("24h"), Some(13_600));
+        assert_eq!(seconds("1h30m10s"), Some(94_590));
+        for broken in ["", "h", "1d", "1h30", "-1h", "99999999999999999999h", "9223372036854775807h"] {
+            assert_eq!(seconds(broken), None, "{broken}");
         }
     }
 

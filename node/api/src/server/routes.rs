@@ -93,6 +93,7 @@ fn network_routes() -> Router<App> {
         .route("/networks", get(networks::list))
         .route("/networks/", get(networks::list))
         .route("/networks/create", post(networks::create))
+        .route("/networks/prune", post(networks::prune))
         .route("/networks/{id}", get(networks::inspect).delete(networks::remove))
         .route("/shoal/networks/verify", get(networks::verify))
         .route("/volumes", get(networks::list_volumes))

@@ -78,7 +78,6 @@ const UNBUILT: &[(&str, &str, &str)] = &[
     ("POST", "/grpc", BUILDING),
     ("POST", "/networks/{}/connect", NETWORKS),
     ("POST", "/networks/{}/disconnect", NETWORKS),
-    ("POST", "/networks/prune", PRUNING),
     ("POST", "/volumes/create", VOLUMES),
     ("PUT", "/volumes/{}", VOLUMES),
     ("DELETE", "/volumes/{}", VOLUMES),

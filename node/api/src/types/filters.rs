@@ -124,13 +124,24 @@ impl Filters {
         self.matches(key, |value| field == value)
     }
 
+    /// Whether no value of a key, each `LABEL` or `LABEL=VALUE`, holds of `labels`.
+    #[must_use]
+    pub fn matches_no_label(&self, key: &str, labels: &StringMap) -> bool {
+        !self.values(key).any(|wanted| holds(wanted, labels))
+    }
+
     /// Whether all values of a key, each `LABEL` or `LABEL=VALUE`, hold of `labels`: labels add up.
     #[must_use]
     pub fn matches_labels(&self, key: &str, labels: &StringMap) -> bool {
-        self.values(key).all(|wanted| match wanted.split_once('=') {
-            Some((label, value)) => labels.get(label).is_some_and(|have| have == value),
-            None => labels.contains_key(wanted),
-        })
+        self.values(key).all(|wanted| holds(wanted, labels))
+    }
+}
+
+/// Whether `LABEL` or `LABEL=VALUE` holds of `labels`.
+fn holds(wanted: &str, labels: &StringMap) -> bool {
+    match wanted.split_once('=') {
+        Some((label, value)) => labels.get(label).is_some_and(|have| have == value),
+        None => labels.contains_key(wanted),
     }
 }
 
@@ -173,6 +184,7 @@ mod tests {
         assert!(filters.matches_labels("label", &labels));
         filters.insert("label", "a=c");
         assert!(!filters.matches_labels("label", &labels));
+        assert!(!filters.matches_no_label("label", &labels) && filters.matches_no_label("label!", &labels));
     }
 
     proptest! {

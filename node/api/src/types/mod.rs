@@ -52,7 +52,8 @@ pub use json::{DecodeError, decode};
 pub use mount::{BindOptions, ClusterOptions, ImageOptions, Mount, MountType, TmpfsOptions, VolumeOptions};
 pub use network::{
     ConfigReferenceName, EndpointIpamConfig, EndpointResource, EndpointSettings, HostVerification, Ipam, IpamConfig,
-    NetworkCreateRequest, NetworkCreateResponse, NetworkPeer, NetworkResource,
+    NetworkCreateRequest, NetworkCreateResponse, NetworkPeer, NetworkPruneResponse, NetworkResource, NetworkService,
+    NetworkServiceTask,
 };
 pub use node::{
     EngineDescription, ManagerStatus, Node, NodeAvailability, NodeDescription, NodeRole, NodeSpec, NodeState,

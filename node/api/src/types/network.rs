@@ -35,6 +35,45 @@ pub struct NetworkResource {
     /// Nodes that have the network.
     #[serde(skip_serializing_if = "unset")]
     pub peers: Vec<NetworkPeer>,
+    /// By name; only when asked for with `verbose`.
+    #[serde(skip_serializing_if = "unset")]
+    pub services: BTreeMap<String, NetworkService>,
+}
+
+/// A service on a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworkService {
+    /// Empty when each of its tasks is answered for by itself.
+    #[serde(rename = "VIP")]
+    pub vip: String,
+    /// `Target: 80, Publish: 8080`.
+    pub ports: Vec<String>,
+    /// The mark that IPVS balances by in Docker; zero where no such mark is.
+    #[serde(rename = "LocalLBIndex")]
+    pub local_lb_index: i64,
+    pub tasks: Vec<NetworkServiceTask>,
+}
+
+/// A running task of a service on a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworkServiceTask {
+    pub name: String,
+    #[serde(rename = "EndpointID")]
+    pub endpoint_id: String,
+    #[serde(rename = "EndpointIP")]
+    pub endpoint_ip: String,
+    /// `Host IP`.
+    pub info: StringMap,
+}
+
+/// The answer of `POST /networks/prune`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct NetworkPruneResponse {
+    /// Names.
+    pub networks_deleted: Option<Vec<String>>,
 }
 
 /// An entry of `GET /shoal/networks/verify`: what came of comparing one host's kernel with what the managers want.

@@ -3,82 +3,13 @@
 use std::sync::Arc;
 
 use shoal_proto::model::{
-    Availability, Id, NodeDescription, NodeId, NodeSpec, NodeState, NodeStatus, PayloadId, PayloadKind, PayloadSpec,
-    PortStatus, Role, ServiceId, ServiceSpec, TaskId, TaskSpec, TaskStatus, UpdateStatus, Version,
+    Availability, Id, NodeId, NodeState, PayloadId, PayloadKind, PayloadSpec, Role, UpdateStatus,
 };
 
 use super::*;
+use crate::docker::testing::{node, service, task};
 
 const NOW: Timestamp = Timestamp(9_000_000_000);
-
-fn meta() -> Meta {
-    Meta { version: Version(1), created_at: Timestamp(1_000_000_000), updated_at: Timestamp(2_000_000_000) }
-}
-
-fn node() -> Node {
-    Node {
-        id: NodeId::from_random(1),
-        meta: meta(),
-        spec: NodeSpec::default(),
-        role: Role::Worker,
-        description: NodeDescription { hostname: "host1".to_owned(), ..NodeDescription::default() },
-        status: NodeStatus {
-            state: NodeState::Ready,
-            message: String::new(),
-            address: String::new(),
-            since: Timestamp(0),
-        },
-        manager: None,
-        data_path_address: String::new(),
-        ingress_address: None,
-    }
-}
-
-fn service() -> Service {
-    let mut spec = ServiceSpec { name: "web".to_owned(), ..ServiceSpec::default() };
-    spec.labels.insert("tier".to_owned(), "front".to_owned());
-    spec.task.container.image = "web:1".to_owned();
-    Service {
-        id: ServiceId::from_random(2),
-        meta: meta(),
-        spec,
-        spec_version: Version(1),
-        previous_spec: None,
-        previous_spec_version: None,
-        endpoint: Default::default(),
-        update_status: None,
-        job_iteration: None,
-    }
-}
-
-fn task(state: TaskState) -> Task {
-    Task {
-        id: TaskId::from_random(3),
-        meta: meta(),
-        spec: Arc::new(TaskSpec::default()),
-        spec_version: Version(1),
-        service: ServiceId::from_random(2),
-        service_name: "web".to_owned(),
-        service_labels: Labels::default(),
-        slot: 1,
-        node: Some(NodeId::from_random(1)),
-        status: TaskStatus {
-            timestamp: Timestamp(0),
-            state,
-            message: String::new(),
-            error: String::new(),
-            container_id: None,
-            pid: None,
-            exit: None,
-            ports: PortStatus::default(),
-            draining: false,
-        },
-        desired: TaskState::Running,
-        host_ports: Vec::new(),
-        attachments: Vec::new(),
-        job_iteration: None,
-    }
-}
 
 fn difference<T>(before: Option<T>, after: Option<T>) -> Difference<T> {
     Difference { before: before.map(Arc::new), after: after.map(Arc::new) }

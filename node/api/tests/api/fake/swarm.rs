@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use shoal_api::types::{
     EngineDescription, Filters, HostVerification, InitRequest, JoinRequest, JoinTokens, ManagerStatus,
-    NetworkCreateRequest, NetworkCreateResponse, NetworkResource, Node, NodeDescription, NodeRole, NodeSpec, NodeState,
-    NodeStatus, Platform, Reachability, Swarm, SwarmSpec, Version, Volume, VolumeListResponse,
+    NetworkCreateRequest, NetworkCreateResponse, NetworkPruneResponse, NetworkResource, Node, NodeDescription,
+    NodeRole, NodeSpec, NodeState, NodeStatus, Platform, Reachability, Swarm, SwarmSpec, Version, Volume,
+    VolumeListResponse,
 };
-use shoal_api::{ApiError, NetworkBackend, NetworkInspectQuery, SwarmBackend, SwarmUpdateQuery};
+use shoal_api::{ApiError, NetworkBackend, NetworkInspectQuery, NetworkPruneQuery, SwarmBackend, SwarmUpdateQuery};
 
 use super::{Fake, NODE_ID, no_such, time};
 
@@ -132,6 +133,15 @@ impl NetworkBackend for Fake {
             differences,
         };
         Ok(vec![host])
+    }
+
+    async fn prune_networks(&self, query: NetworkPruneQuery) -> Result<NetworkPruneResponse, ApiError> {
+        self.note(format!(
+            "prune_networks({:?}, {})",
+            query.until.map(|until| until.unix_nanos()),
+            query.filters.to_json()
+        ));
+        Ok(NetworkPruneResponse { networks_deleted: Some(vec!["old".into()]) })
     }
 
     async fn list_volumes(&self, filters: Filters) -> Result<VolumeListResponse, ApiError> {
