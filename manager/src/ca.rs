@@ -13,7 +13,7 @@ mod root;
 mod token;
 
 pub(crate) use certificate::role_name;
-pub use certificate::{Identity, KeyAndRequest, Validity};
+pub use certificate::{Identity, Issuer, KeyAndRequest, Validity};
 pub use root::{Issuance, Root, SWARM_CA_NAME};
 pub use token::{JoinToken, TokenError, TokenSecret};
 

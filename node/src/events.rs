@@ -91,6 +91,12 @@ impl EventBoard {
         SwarmEventFeed { past, live: shared.live.subscribe() }
     }
 
+    /// How many hear what happens: each stream of events does.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).live.receiver_count()
+    }
+
     fn publish(&self, events: Vec<EventMessage>) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         for event in events {

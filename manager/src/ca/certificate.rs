@@ -122,6 +122,27 @@ fn role_from_name(name: &str) -> Option<Role> {
 }
 
 /// The one value of a subject's field; empty when there is none, several, or no text.
+/// What a certificate says of who signs with it, each in DER: nodes show it of the root that they trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    /// Its name.
+    pub subject: Vec<u8>,
+    /// Its public key, with the algorithm.
+    pub public_key: Vec<u8>,
+}
+
+impl Issuer {
+    /// Reads it from the first certificate of a PEM text.
+    ///
+    /// # Errors
+    /// [`CaError::Certificate`] when that is none.
+    pub fn from_pem(pem: &str) -> Result<Self, CaError> {
+        let der = first_certificate(pem)?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).map_err(|_| CaError::Certificate)?;
+        Ok(Self { subject: certificate.subject().as_raw().to_vec(), public_key: certificate.public_key().raw.to_vec() })
+    }
+}
+
 fn only<'a>(mut values: impl Iterator<Item = &'a AttributeTypeAndValue<'a>>) -> &'a str {
     match (values.next(), values.next()) {
         (Some(value), None) => value.as_str().unwrap_or_default(),
@@ -143,6 +164,17 @@ mod tests {
         let validity = Validity { not_before: Timestamp(0), not_after: Timestamp(1_000_000_000_000) };
         assert_eq!(validity.renew_at(0), Timestamp(500_000_000_000));
         assert_eq!(validity.renew_at(u64::MAX), Timestamp(800_000_000_000));
+    }
+
+    #[test]
+    fn an_issuer_is_named_with_its_key() {
+        let key = KeyPair::generate().unwrap();
+        let pem = CertificateParams::new(vec!["example".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+        let issuer = Issuer::from_pem(&pem).unwrap();
+        assert_eq!(issuer.public_key, rcgen::PublicKeyData::subject_public_key_info(&key));
+        // A sequence, as names are.
+        assert_eq!(issuer.subject[0], 0x30);
+        assert!(matches!(Issuer::from_pem("nonsense"), Err(CaError::Certificate)));
     }
 
     #[test]

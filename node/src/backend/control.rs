@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use shoal_api::types::TlsInfo;
 use shoal_api::{ApiError, ErrorKind};
+use shoal_manager::ca::Issuer;
 use shoal_manager::{LogLines, ManagerHandle};
 use shoal_proto::model::{
     Cluster, ControlError, ControlErrorKind, ControlReply, ControlRequest, HostVerification, LogOptions, LogTarget,
@@ -158,8 +159,13 @@ impl Control {
 
     /// What every node of the swarm trusts, as Docker shows it.
     pub(super) async fn tls_info(&self) -> Result<TlsInfo, ApiError> {
-        let cluster = self.cluster().await?;
-        Ok(TlsInfo { trust_root: cluster.root_ca.certificate_pem, ..TlsInfo::default() })
+        let trust_root = self.cluster().await?.root_ca.certificate_pem;
+        let issuer = Issuer::from_pem(&trust_root).map_err(|error| ApiError::from_source(&error))?;
+        Ok(TlsInfo {
+            trust_root,
+            cert_issuer_subject: issuer.subject.into(),
+            cert_issuer_public_key: issuer.public_key.into(),
+        })
     }
 }
 

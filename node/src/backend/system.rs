@@ -1,5 +1,7 @@
 //! The daemon itself: version, information, membership.
 
+use std::fs;
+
 use async_trait::async_trait;
 use shoal_api::types::{
     AuthConfig, AuthStatus, DiskUsage, IndexConfig, LocalNodeState, Peer, PluginsInfo, RegistryConfig, RuntimeInfo,
@@ -8,6 +10,7 @@ use shoal_api::types::{
 use shoal_api::{ApiError, ContainerBackend, ContainerListQuery, EventFeed, ImageBackend, ImageListQuery};
 use shoal_api::{SwarmMembership, SystemBackend};
 use shoal_proto::model::Role;
+use tokio::runtime::Handle;
 
 use super::Daemon;
 use crate::docker;
@@ -83,6 +86,10 @@ impl SystemBackend for Daemon {
             pids_limit: true,
             ipv4_forwarding: true,
             debug: self.settings.log_level == "debug",
+            n_fd: u64::try_from(fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)).unwrap_or(u64::MAX),
+            // Tasks of the runtime are what goroutines are there.
+            n_goroutines: u64::try_from(Handle::current().metrics().num_alive_tasks()).unwrap_or(u64::MAX),
+            n_events_listener: u64::try_from(self.events.listeners()).unwrap_or(u64::MAX),
             logging_driver: "json-file".to_owned(),
             cgroup_driver: "cgroupfs".to_owned(),
             cgroup_version: facts.cgroup_version.to_string(),
@@ -109,8 +116,12 @@ impl SystemBackend for Daemon {
     }
 
     async fn disk_usage(&self) -> Result<DiskUsage, ApiError> {
-        let images = self.list_images(ImageListQuery::default()).await?;
+        let mut images = self.list_images(ImageListQuery::default()).await?;
         let containers = self.list_containers(ContainerListQuery { all: true, ..Default::default() }).await?;
+        for image in &mut images {
+            let of_image = containers.iter().filter(|container| container.image_id == image.id).count();
+            image.containers = i64::try_from(of_image).unwrap_or(i64::MAX);
+        }
         let layers_size = images.iter().map(|image| image.size).sum();
         Ok(DiskUsage { layers_size, images, containers, ..DiskUsage::default() })
     }

@@ -73,6 +73,7 @@ fn a_container_is_as_it_was_asked_for() {
     for client in BOTH {
         mounts_and_identity(&house, client);
         limits(&house, client);
+        the_daemon_counts_it(&house, client);
         exec(&house, client);
         logs(&house, client);
         health(&house, client);
@@ -106,6 +107,19 @@ fn mounts_and_identity(house: &House, client: Client) {
         house.ask(client, &["inspect", "--format", "{{index .Config.Labels \"tier\"}} {{len .Mounts}}", &container]);
     assert_eq!(seen.ok(), "test 3");
     house.remove(client, &["mounts"]);
+}
+
+/// While a container runs, its image is in use; and the node shows who signs certificates.
+fn the_daemon_counts_it(house: &House, client: Client) {
+    house.create(client, "counted", &[], &["sleep", "100000"]);
+    house.container(client, "counted");
+    let used = house.swarm.hosts[0].docker(&["system", "df", "--format", "{{.Type}} {{.Active}}"]);
+    assert!(used.ok().contains("Images 1"), "{}", used.out);
+    let issuer = house.ask(client, &["node", "inspect", "--format", "{{json .Description.TLSInfo}}", "self"]);
+    for field in ["CertIssuerSubject", "CertIssuerPublicKey"] {
+        assert!(issuer.ok().contains(&format!("\"{field}\":\"M")), "{client:?} {field} in DER: {}", issuer.out);
+    }
+    house.remove(client, &["counted"]);
 }
 
 fn limits(house: &House, client: Client) {

@@ -29,6 +29,8 @@ fn every_manager_tells_what_happens_in_the_swarm() {
         Ok(())
     });
 
+    let listeners = swarm.ask(1, &["info", "--format", "{{.NEventsListener}} {{gt .NFd 0}} {{gt .NGoroutines 0}}"]);
+    assert_eq!(listeners.ok(), "3 true true", "three streams are open there");
     swarm.ask(0, &["network", "create", "-d", "overlay", "net"]).ok();
     // No registry has these images: what counts is what is said of the service.
     let create = ["service", "create", "-d", "--no-resolve-image", "--name", "web", "--label", "tier=front"];
