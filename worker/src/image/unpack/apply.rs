@@ -169,6 +169,9 @@ impl Layer<'_> {
         if entry.kind == Kind::HardLink && split(&entry.link)? == path {
             return Err(Refusal::Hostile("it is a hard link to itself".into()));
         }
+        if entry.kind == Kind::Symlink && entry.link.is_empty() {
+            return Err(Refusal::Hostile("it is a symbolic link without a target".into()));
+        }
         if let Some(found) = found {
             parent.remove(name)?;
             if beneath::is_folder(&found) {

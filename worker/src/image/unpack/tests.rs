@@ -119,6 +119,7 @@ fn hostile_layers() -> Vec<(&'static str, LayerBuilder)> {
             "link through a link",
             LayerBuilder::default().symlink("door", "../outside").hard_link("stolen", "door/secret"),
         ),
+        ("link without a target", LayerBuilder::default().symlink("a", "")),
         ("link to itself", LayerBuilder::default().file("a", "x").hard_link("a", "a")),
         ("whiteout of the parent", LayerBuilder::default().folder("a", 0o755).file("a/.wh...", "")),
         ("whiteout of the folder", LayerBuilder::default().folder("a", 0o755).file("a/.wh..", "")),
