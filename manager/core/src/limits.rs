@@ -158,3 +158,9 @@ pub const COMPLAINTS_BELIEVED: usize = 2;
 
 /// How long a comparison of all kernels waits for the hosts: one with a thousand services reads its own in a second.
 pub const VERIFICATION_MAX: Duration = Duration::from_secs(5);
+
+/// Differences that are taken from one host: one more than an honest one tells.
+pub const DIFFERENCES_MAX: usize = 101;
+
+/// Characters of such a difference: a line with the addresses of a hundred tasks.
+pub const DIFFERENCE_CHARS_MAX: usize = 2048;

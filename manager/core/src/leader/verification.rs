@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use shoal_proto::model::{ControlReply, HostState, HostVerification, NodeId, NodeState, Timestamp, Verification};
 
 use super::Reign;
-use crate::limits::VERIFICATION_MAX;
+use crate::limits::{DIFFERENCE_CHARS_MAX, DIFFERENCES_MAX, VERIFICATION_MAX};
 use crate::store::Tables;
 use crate::{Answer, Output, RequestId, SessionId};
 
@@ -43,9 +43,9 @@ impl Reign {
 
     fn judge(&self, node: NodeId, verification: &Verification) -> HostState {
         let Verification { revision, digest, outcome, .. } = verification;
-        let mut differences = match outcome {
-            Ok(differences) => differences.clone(),
-            Err(reason) => return HostState::Failed { reason: reason.clone() },
+        let mut differences: Vec<String> = match outcome {
+            Ok(differences) => differences.iter().take(DIFFERENCES_MAX).map(|line| printable(line)).collect(),
+            Err(reason) => return HostState::Failed { reason: printable(reason) },
         };
         // What it has not heard yet is under way to it.
         if let Some((told, expected)) = self.dispatcher.told(node)
@@ -89,4 +89,9 @@ impl Verifying {
         let state = self.found.get(&node).cloned().unwrap_or(silent);
         HostVerification { node, hostname: hostname.to_owned(), state }
     }
+}
+
+/// A host's words, as they may stand in a leader's memory and on a terminal.
+fn printable(line: &str) -> String {
+    line.chars().filter(|char| !char.is_control()).take(DIFFERENCE_CHARS_MAX).collect()
 }

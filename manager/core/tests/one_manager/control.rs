@@ -147,6 +147,12 @@ fn every_host_says_what_its_kernel_shows_or_is_named() {
     says(&mut host, digest, Err("no netlink".to_owned()));
     assert_eq!(state(&mut host, 2003), HostState::Failed { reason: "no netlink".to_owned() });
 
+    // One that lies takes neither the leader's memory nor a terminal.
+    ask(&mut host, 2005);
+    says(&mut host, digest, Ok(vec!["\u{1b}[2J".repeat(5000); 5000]));
+    let HostState::Compared { differences } = state(&mut host, 2005) else { panic!("it compared") };
+    assert_eq!((differences.len(), differences[0].len(), &differences[0][..3]), (101, 2048, "[2J"));
+
     ask(&mut host, 2004);
     host.pass(Duration::from_secs(6));
     assert_eq!(state(&mut host, 2004), HostState::Silent);
